@@ -1,0 +1,37 @@
+//! The call detail record, DESIGN section 6: JSON, camelCase, one object a line. What is unknown is absent, never 0 or
+//! guessed. Amounts are decimal strings, times ISO 8601 UTC with milliseconds, durations decimal seconds.
+
+mod decimal;
+mod record;
+
+pub use decimal::{Decimal, Seconds};
+pub use record::{
+    CallDirection, CallRecord, CallType, CalledParty, CallingParty, CostState, EventKind, NumberType, Qos, RecordCost,
+    RecordMetadata, RecordType, RecordUsage, SipData,
+};
+
+/// Largest encoded record that a journal or a stream has to take, in bytes. Every text in it comes from a SIP header
+/// or a configuration, and those are bounded well below.
+pub const MAX_RECORD_BYTES: usize = 256 * 1024;
+
+impl CallRecord {
+    /// The deduplication key: of two records with the same id the first durable one wins. It is made from the
+    /// session, the type, and the count of that type in the session, so that a record written again after a crash
+    /// gets the id it had.
+    pub fn make_id(session_id: &types::SessionId, record_type: RecordType, ordinal: u32) -> Box<str> {
+        format!("{session_id}/{}/{ordinal}", record_type.as_str()).into()
+    }
+
+    /// The record as one line of JSON, without the newline.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads one line of JSON; unknown fields are ignored, so that older readers take newer records.
+    pub fn from_json(line: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(line)
+    }
+}
+
+#[cfg(test)]
+mod tests;

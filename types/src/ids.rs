@@ -1,0 +1,86 @@
+//! Identifiers: text that is compared, never parsed. Each kind has its own type, so that one cannot stand for another.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Wraps the text as it is.
+            pub fn new(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// One conversation, all legs; made by the agent from the switch's native ids and its run.
+    CallId
+}
+text_id! {
+    /// One party's side of a call.
+    LegId
+}
+text_id! {
+    /// One charging session with the core: made by the client, unique over switches, runs and time. At most
+    /// [`MAX_SESSION_ID_BYTES`] bytes are taken by the core.
+    SessionId
+}
+text_id! {
+    /// One charging client (an agent instance's stable name), as configured; the owner of its sessions.
+    ClientId
+}
+text_id! {
+    /// The operator's customer domain that accounts and tariffs belong to.
+    Tenant
+}
+text_id! {
+    /// An account within a tenant.
+    AccountId
+}
+
+/// Longest session id the core takes. Diameter Session-Ids and SIP Call-IDs stay below; longer ones are attacks.
+pub const MAX_SESSION_ID_BYTES: usize = 512;

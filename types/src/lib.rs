@@ -1,0 +1,17 @@
+//! The words that every part of tollkeeper shares: money, time, ids, causes, masked numbers, and the charging
+//! request and answer. No I/O, no clock, no randomness; depends on serde and thiserror only.
+
+pub mod cause;
+pub mod charging;
+pub mod class;
+pub mod ids;
+pub mod masked;
+pub mod money;
+pub mod time;
+
+pub use cause::{Cause, EndedBy, ReleaseCause, SipStatus, TerminationReason};
+pub use class::ErrorClass;
+pub use ids::{AccountId, CallId, ClientId, LegId, SessionId, Tenant};
+pub use masked::Number;
+pub use money::{Currency, Money};
+pub use time::{DurationMs, MonoMs, Now, UtcMs};
