@@ -1,0 +1,37 @@
+//! What a call must not forget when the agent dies. The core keeps it as `client_state` and gives it back.
+
+use serde::{Deserialize, Serialize};
+use types::{DurationMs, ReleaseCause, UtcMs};
+
+use crate::event::CallOffer;
+
+/// The durable part of a call. New fields get `#[serde(default)]`, so that a newer agent takes an older state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The call as it was offered.
+    pub offer: CallOffer,
+    /// When it was answered; absent: not as far as the core was told.
+    #[serde(default)]
+    pub answered: Option<UtcMs>,
+    /// The next record's place in the session.
+    #[serde(default)]
+    pub next_record: u32,
+    /// INTERIM records written.
+    #[serde(default)]
+    pub interims: u32,
+    /// Talk already told in records.
+    #[serde(default)]
+    pub recorded_ms: DurationMs,
+    /// Time on free hold so far.
+    #[serde(default)]
+    pub held_ms: DurationMs,
+    /// The caller was warned.
+    #[serde(default)]
+    pub warned: bool,
+    /// We are ending it.
+    #[serde(default)]
+    pub release: Option<ReleaseCause>,
+    /// Words for the record.
+    #[serde(default)]
+    pub tags: Vec<Box<str>>,
+}

@@ -1,0 +1,255 @@
+//! From the answer to the end: quota, cuts, INTERIM records, proof of life.
+
+use types::charging::{ChargingAnswer, Operation, ReportingReason, ResultCode};
+use types::{LegId, Now, ReleaseCause};
+
+use crate::authorise::{granted_ms, is_last, outcome};
+use crate::effect::{Alarm, Command, Effect, Timer};
+use crate::event::Answer;
+use crate::machine::{CallMachine, Grant, Phase, Release};
+use crate::meter::Meter;
+use crate::settings::HoldCharging;
+
+impl CallMachine {
+    pub(crate) fn answered(&mut self, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
+        if self.meter.is_some() || !matches!(self.phase, Phase::Authorising | Phase::Ringing) {
+            self.alive(answer, now, effects);
+            return;
+        }
+        self.connected = true;
+        self.meter = Some(Meter::start(answer, now.mono));
+        self.requests.snapshot_stale = true;
+        self.start_record(answer.at, effects);
+        effects.push(Effect::CancelTimer(Timer::Ring));
+        self.start_timers(now, effects);
+        if self.phase == Phase::Ringing {
+            self.phase = Phase::Talking;
+            if answer.elapsed_ms > 0 {
+                self.move_backstop(now, effects);
+            }
+            self.schedule(now, effects);
+        }
+        if let Some(release) = self.release.take() {
+            self.release_wanted(release.cause, now, effects);
+        }
+    }
+
+    /// Proof of life; after a break also the end of it.
+    pub(crate) fn alive(&mut self, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
+        let Some(meter) = &mut self.meter else {
+            if self.phase == Phase::Ringing {
+                self.answered(answer, now, effects);
+            }
+            return;
+        };
+        if self.end.is_some() || self.phase == Phase::Refused {
+            return;
+        }
+        meter.prove(answer, now.mono);
+        if std::mem::replace(&mut self.connected, true) || self.phase != Phase::Talking {
+            return;
+        }
+        if !self.records.started {
+            self.start_record(answer.at, effects);
+        }
+        self.start_timers(now, effects);
+        match self.release.take() {
+            Some(release) => self.release_wanted(release.cause, now, effects),
+            None => {
+                self.move_backstop(now, effects);
+                self.schedule(now, effects);
+            }
+        }
+    }
+
+    /// The timers that run while people talk, whatever the credit.
+    fn start_timers(&self, now: Now, effects: &mut Vec<Effect>) {
+        let longest = self.meter.and_then(|meter| meter.when(self.settings.maximum_call_ms));
+        if let Some(due) = longest.filter(|_| self.is_charged()) {
+            effects.push(Effect::SetTimer(Timer::MaximumCall, due.max(now.mono)));
+        }
+        if self.settings.interim_ms > 0 {
+            effects.push(Effect::SetTimer(Timer::Interim, now.mono.plus(self.settings.interim_ms)));
+        }
+    }
+
+    /// The answer to an UPDATE.
+    pub(crate) fn update_answered(&mut self, answer: &ChargingAnswer, now: Now, effects: &mut Vec<Effect>) {
+        self.requests.in_flight = None;
+        self.cost = answer.cost.or(self.cost);
+        if let Some(unit) = answer.units.first().filter(|_| answer.result_code.is_success()) {
+            self.billable_ms = unit.billable;
+        }
+        if outcome(answer) == ResultCode::UNKNOWN_SESSION {
+            self.alarm(Alarm::SessionLost, effects);
+        }
+        match granted_ms(answer) {
+            // Nothing more: what was granted before still stands, and ends where it ended.
+            0 => self.grant.last = true,
+            granted => {
+                let reach_ms = self.requests.reported_ms.saturating_add(granted);
+                let moved = reach_ms != self.grant.reach_ms;
+                self.grant = Grant { reach_ms, last: is_last(answer) };
+                if moved {
+                    self.move_backstop(now, effects);
+                }
+            }
+        }
+        if self.grant.last && answer.low_balance && !self.warned && self.release.is_none() {
+            self.warned = true;
+            self.requests.snapshot_stale = true;
+            let remaining_ms = self.remaining_ms(now);
+            self.command(Command::WarnLowBalance { remaining_ms }, effects);
+        }
+        if !self.grant.last {
+            self.warned = false;
+        }
+        if std::mem::take(&mut self.requests.reauthorize) {
+            self.update(ReportingReason::ForcedReauthorisation, now, effects);
+        }
+        self.schedule(now, effects);
+    }
+
+    pub(crate) fn reauthorize(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let talking = self.phase == Phase::Talking && self.release.is_none() && self.end.is_none();
+        if self.requests.in_flight.is_some() || (talking && !self.connected) {
+            self.requests.reauthorize = true;
+        } else if talking {
+            self.update(ReportingReason::ForcedReauthorisation, now, effects);
+            self.schedule(now, effects);
+        }
+    }
+
+    pub(crate) fn quota_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Talking || self.release.is_some() || !self.connected || !self.is_charged() {
+            return;
+        }
+        let Some(talked_ms) = self.meter.and_then(|meter| meter.talked(now.mono)) else { return };
+        if talked_ms >= self.grant.reach_ms {
+            // An open request means that the core did not say no: it could not be asked.
+            let unasked = self.requests.in_flight.is_some();
+            let cause = if unasked { ReleaseCause::ChargingUnavailable } else { ReleaseCause::CreditExhausted };
+            self.release_wanted(cause, now, effects);
+        } else {
+            if self.requests.in_flight.is_none() && talked_ms + self.settings.margin_ms >= self.grant.reach_ms {
+                self.update(ReportingReason::Threshold, now, effects);
+            }
+            self.schedule(now, effects);
+        }
+    }
+
+    /// Reports what was talked and asks for the next slice.
+    fn update(&mut self, reason: ReportingReason, now: Now, effects: &mut Vec<Effect>) {
+        let Some(talked_ms) = self.meter.and_then(|meter| meter.talked(now.mono)) else { return };
+        let used_ms = talked_ms.saturating_sub(self.requests.reported_ms);
+        let asked_ms = self.settings.slice_ms;
+        effects.push(self.request(Operation::Update, now, Some((used_ms, reason)), Some(asked_ms)));
+    }
+
+    /// Sets the timer for the next thing the grant asks for: the report at the margin, or the cut.
+    pub(crate) fn schedule(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let running = self.phase == Phase::Talking && self.connected && self.release.is_none() && self.end.is_none();
+        let (true, true, Some(meter)) = (running, self.is_charged(), self.meter) else { return };
+        let margin_at = self.grant.reach_ms.saturating_sub(self.settings.margin_ms);
+        let talked_ms = meter.talked(now.mono).unwrap_or(0);
+        let at_margin = self.requests.in_flight.is_none() && (!self.grant.last || talked_ms < margin_at);
+        let target_ms = if at_margin { margin_at } else { self.grant.reach_ms };
+        match meter.when(target_ms) {
+            Some(due) => effects.push(Effect::SetTimer(Timer::Quota, due.max(now.mono))),
+            None => effects.push(Effect::CancelTimer(Timer::Quota)),
+        }
+    }
+
+    pub(crate) fn move_backstop(&self, now: Now, effects: &mut Vec<Effect>) {
+        if self.is_charged() && self.connected && self.release.is_none() {
+            self.command(Command::MoveBackstop { remaining_ms: self.remaining_ms(now) }, effects);
+        }
+    }
+
+    fn remaining_ms(&self, now: Now) -> u64 {
+        let talked_ms = self.meter.and_then(|meter| meter.talked(now.mono)).unwrap_or(0);
+        self.grant.reach_ms.saturating_sub(talked_ms)
+    }
+
+    pub(crate) fn is_charged(&self) -> bool {
+        !self.offer.never_refuse
+    }
+
+    /// Ends the call, unless that is under way. Metering goes on until the end is proven.
+    pub(crate) fn release_wanted(&mut self, cause: ReleaseCause, now: Now, effects: &mut Vec<Effect>) {
+        if self.release.is_some() || self.end.is_some() || !self.is_charged() {
+            return;
+        }
+        match self.phase {
+            Phase::Authorising if self.meter.is_none() => self.refuse(cause, now, effects),
+            Phase::Authorising | Phase::Ringing | Phase::Talking => {
+                self.release = Some(Release { cause, attempts: 1 });
+                self.requests.snapshot_stale = true;
+                self.command(Command::Release { cause, attempt: 1 }, effects);
+                for timer in [Timer::Quota, Timer::MaximumCall, Timer::Interim] {
+                    effects.push(Effect::CancelTimer(timer));
+                }
+                effects.push(Effect::SetTimer(Timer::Release, now.mono.plus(self.settings.release_repeat_ms)));
+            }
+            Phase::Refused | Phase::Closing | Phase::Finished => {}
+        }
+    }
+
+    pub(crate) fn repeat_release(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let (Some(release), None, true) = (&mut self.release, &self.end, self.connected) else { return };
+        release.attempts = release.attempts.saturating_add(1);
+        let Release { cause, attempts } = *release;
+        self.command(Command::Release { cause, attempt: attempts }, effects);
+        if attempts >= ALARMING_ATTEMPTS {
+            self.alarm(Alarm::ReleaseUnconfirmed { attempts }, effects);
+        }
+        effects.push(Effect::SetTimer(Timer::Release, now.mono.plus(self.settings.release_repeat_ms)));
+    }
+
+    pub(crate) fn interim_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let talked = self.meter.and_then(|meter| meter.talked(now.mono));
+        if let (Phase::Talking, true, Some(talked_ms)) = (self.phase, self.connected, talked) {
+            self.interim_record(talked_ms, now.utc, effects);
+            effects.push(Effect::SetTimer(Timer::Interim, now.mono.plus(self.settings.interim_ms)));
+        }
+    }
+
+    /// Nothing can be proven or commanded: stand still. The backstop in the switch holds the money together.
+    pub(crate) fn switch_lost(&mut self, effects: &mut Vec<Effect>) {
+        self.connected = false;
+        for timer in [Timer::Quota, Timer::Interim, Timer::Release] {
+            effects.push(Effect::CancelTimer(timer));
+        }
+    }
+
+    pub(crate) fn held(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let free = self.settings.hold == HoldCharging::Free;
+        let Some(meter) = self.meter.as_mut().filter(|_| free && self.phase == Phase::Talking) else { return };
+        meter.hold(now.mono);
+        effects.push(Effect::CancelTimer(Timer::Quota));
+        let remaining_ms = self.settings.maximum_call_ms;
+        self.command(Command::MoveBackstop { remaining_ms }, effects);
+    }
+
+    pub(crate) fn resumed(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(meter) = self.meter.as_mut().filter(|meter| meter.on_hold()) else { return };
+        meter.resume(now.mono);
+        self.requests.snapshot_stale = true;
+        self.move_backstop(now, effects);
+        self.schedule(now, effects);
+    }
+
+    pub(crate) fn transferred(&mut self, to: LegId) {
+        let tag = format!("TRANSFERRED:{to}").into_boxed_str();
+        if self.tags.len() < MAX_TAGS && !self.tags.contains(&tag) {
+            self.tags.push(tag);
+            self.requests.snapshot_stale = true;
+        }
+    }
+}
+
+/// The switch has ignored the first leg and the other one: somebody must look.
+const ALARMING_ATTEMPTS: u32 = 3;
+
+/// Transfers in a circle must not grow a record without end.
+const MAX_TAGS: usize = 16;
