@@ -1,0 +1,348 @@
+//! Group commit: one thread owns the log, takes whatever is queued, writes it as one batch, syncs once, and answers in order.
+//!
+//! There is no waiting for more: while one batch is being synced the next one collects, so batches grow with the load.
+//!
+//! | when | `submit` | `try_submit` |
+//! |---|---|---|
+//! | queue has room | queued | queued |
+//! | queue full | blocks until there is room | [`Error::QueueFull`], payload and completion returned |
+//! | closed, or the log is poisoned | that error, payload and completion returned | the same |
+//!
+//! A queued request is always answered: with its position, or with the error of its batch.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, ThreadId};
+
+use crate::error::Error;
+use crate::log::Log;
+use crate::position::Position;
+use crate::storage::Operation;
+
+/// Bounds of a writer's queue. The batch being written is not counted, so up to twice as much is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupCommitOptions {
+    /// Requests that may wait; at least 1.
+    pub queue_records: usize,
+    /// Octets of payload that may wait; at least 1. A payload larger than this is taken when nothing else waits.
+    pub queue_bytes: usize,
+}
+
+impl Default for GroupCommitOptions {
+    /// 8192 records and 32 MiB: at the measured 100k records a second of 1 KiB, under 100 ms of work.
+    fn default() -> Self {
+        Self { queue_records: 8192, queue_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+/// A request that was not queued, returned whole.
+pub struct Rejected<C> {
+    /// The record.
+    pub payload: Vec<u8>,
+    /// What would have been called.
+    pub completion: C,
+    /// Why.
+    pub error: Error,
+}
+
+impl<C> fmt::Debug for Rejected<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("payload_bytes", &self.payload.len())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+type Completion = Box<dyn FnOnce(Result<Position, Error>) + Send>;
+
+enum Request {
+    Append { payload: Vec<u8>, completion: Completion },
+    TruncateFront { position: Position, completion: Completion },
+}
+
+#[derive(Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    bytes: usize,
+    /// No further requests, and why.
+    stopped: Option<Error>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    room: Condvar,
+    durable: AtomicU64,
+    options: GroupCommitOptions,
+}
+
+/// The writer. Share it by `Arc`; [`GroupCommit::close`] or the last drop drains the queue and ends the thread.
+pub struct GroupCommit {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: ThreadId,
+}
+
+impl fmt::Debug for GroupCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCommit")
+            .field("durable", &self.durable())
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GroupCommit {
+    /// Starts the thread, named `segment-log`. Records appended to `log` before are committed with the first batch.
+    ///
+    /// # Errors
+    /// [`Error::OptionOutOfRange`]; [`Error::Io`] when no thread can be started.
+    pub fn start(log: Log, options: GroupCommitOptions) -> Result<Self, Error> {
+        for (option, value) in [("queue_records", options.queue_records), ("queue_bytes", options.queue_bytes)] {
+            if value == 0 {
+                return Err(Error::out_of_range(option, value, 1, usize::MAX));
+            }
+        }
+        let directory = log.storage().directory().to_path_buf();
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            durable: AtomicU64::new(log.durable().index()),
+            options,
+        });
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("segment-log".to_owned())
+            .spawn(move || {
+                // A panic in here is a bug of this crate; even then nobody may wait for ever.
+                if catch_unwind(AssertUnwindSafe(|| run(&of_thread, log))).is_err() {
+                    of_thread.stop(Error::WriterPanicked);
+                    of_thread.fail_queued(&Error::WriterPanicked);
+                }
+            })
+            .map_err(|e| Error::io(Operation::Create, directory, e))?;
+        Ok(Self { thread_id: thread.thread().id(), shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a record; blocks while the queue is full. `completion` runs on the writer's thread, in the order of queueing, once
+    /// the record is durable or has failed; it should only pass the result on. Must not be called from a completion.
+    ///
+    /// # Errors
+    /// [`Rejected`] with [`Error::Closed`], [`Error::Poisoned`] or [`Error::WriterPanicked`]; the completion is then not called.
+    pub fn submit<C>(&self, payload: Vec<u8>, completion: C) -> Result<(), Rejected<C>>
+    where
+        C: FnOnce(Result<Position, Error>) + Send + 'static,
+    {
+        let mut queue = self.shared.lock();
+        while queue.stopped.is_none() && !queue.has_room(payload.len(), self.shared.options) {
+            queue = self.shared.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.push(queue, payload, completion)
+    }
+
+    /// As [`GroupCommit::submit`], but returns at once when the queue is full.
+    ///
+    /// # Errors
+    /// As [`GroupCommit::submit`], and [`Rejected`] with [`Error::QueueFull`].
+    pub fn try_submit<C>(&self, payload: Vec<u8>, completion: C) -> Result<(), Rejected<C>>
+    where
+        C: FnOnce(Result<Position, Error>) + Send + 'static,
+    {
+        let queue = self.shared.lock();
+        if queue.stopped.is_none() && !queue.has_room(payload.len(), self.shared.options) {
+            let error = Error::QueueFull { records: queue.requests.len(), bytes: queue.bytes };
+            return Err(Rejected { payload, completion, error });
+        }
+        self.push(queue, payload, completion)
+    }
+
+    /// Queues [`Log::truncate_front`]; the completion gets the first position left. Does not count towards the queue's bounds.
+    ///
+    /// # Errors
+    /// As [`GroupCommit::submit`], without the payload.
+    pub fn truncate_front<C>(&self, position: Position, completion: C) -> Result<(), Error>
+    where
+        C: FnOnce(Result<Position, Error>) + Send + 'static,
+    {
+        let mut queue = self.shared.lock();
+        if let Some(error) = &queue.stopped {
+            return Err(error.clone());
+        }
+        queue.requests.push_back(Request::TruncateFront { position, completion: Box::new(completion) });
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// All records below this are durable.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        Position::new(self.shared.durable.load(Ordering::Acquire))
+    }
+
+    /// Requests waiting, without the batch being written: the metric for backpressure.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.lock().requests.len()
+    }
+
+    /// Takes no more requests, writes what is queued, answers it, ends the thread and releases the log's lock. Returns the final
+    /// [`GroupCommit::durable`]. Calling it again returns the same.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the log was, [`Error::WriterPanicked`] when a completion panicked.
+    pub fn close(&self) -> Result<Position, Error> {
+        self.shared.stop(Error::Closed);
+        if thread::current().id() == self.thread_id {
+            // Called, or dropped, by a completion: the thread cannot wait for itself and ends after this batch and the queue.
+            return Ok(self.durable());
+        }
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.take().is_some_and(|thread| thread.join().is_err()) {
+            return Err(Error::WriterPanicked);
+        }
+        match &self.shared.lock().stopped {
+            None | Some(Error::Closed) => Ok(self.durable()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    fn push<C>(&self, mut queue: MutexGuard<'_, Queue>, payload: Vec<u8>, completion: C) -> Result<(), Rejected<C>>
+    where
+        C: FnOnce(Result<Position, Error>) + Send + 'static,
+    {
+        if let Some(error) = &queue.stopped {
+            return Err(Rejected { payload, completion, error: error.clone() });
+        }
+        queue.bytes += payload.len();
+        queue.requests.push_back(Request::Append { payload, completion: Box::new(completion) });
+        self.shared.work.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for GroupCommit {
+    fn drop(&mut self) {
+        // Whoever wants to know how it ended calls close.
+        drop(self.close());
+    }
+}
+
+impl Queue {
+    fn has_room(&self, payload_bytes: usize, options: GroupCommitOptions) -> bool {
+        self.requests.is_empty()
+            || (self.requests.len() < options.queue_records
+                && self.bytes.saturating_add(payload_bytes) <= options.queue_bytes)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that can panic runs under this lock, so what it guards is whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes no more requests; the first reason stays, except that a failure outranks a close.
+    fn stop(&self, error: Error) {
+        let mut queue = self.lock();
+        if matches!(queue.stopped, None | Some(Error::Closed)) {
+            queue.stopped = Some(error);
+        }
+        self.work.notify_all();
+        self.room.notify_all();
+    }
+
+    fn fail_queued(&self, error: &Error) {
+        let requests = std::mem::take(&mut self.lock().requests);
+        for request in requests {
+            let (Request::Append { completion, .. } | Request::TruncateFront { completion, .. }) = request;
+            complete(completion, Err(error.clone()));
+        }
+    }
+
+    /// Waits for requests; `None` when stopped and drained.
+    fn take(&self) -> Option<VecDeque<Request>> {
+        let mut queue = self.lock();
+        while queue.requests.is_empty() {
+            if queue.stopped.is_some() {
+                return None;
+            }
+            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.bytes = 0;
+        let requests = std::mem::take(&mut queue.requests);
+        self.room.notify_all();
+        Some(requests)
+    }
+}
+
+/// Runs a completion; false when it panicked.
+fn complete(completion: Completion, outcome: Result<Position, Error>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| completion(outcome))).is_ok()
+}
+
+/// The thread: batches until stopped and drained.
+fn run(shared: &Shared, log: Log) {
+    let mut batch = Batch { shared, log, waiting: Vec::new() };
+    while let Some(requests) = shared.take() {
+        for request in requests {
+            batch.accept(request);
+        }
+        batch.flush();
+    }
+}
+
+/// Requests appended but not yet durable.
+struct Batch<'a> {
+    shared: &'a Shared,
+    log: Log,
+    waiting: Vec<(Result<Position, Error>, Completion)>,
+}
+
+impl Batch<'_> {
+    fn accept(&mut self, request: Request) {
+        match request {
+            Request::Append { payload, completion } => {
+                let mut appended = self.log.append(&payload);
+                if matches!(appended, Err(Error::BatchFull { .. })) {
+                    self.flush();
+                    appended = self.log.append(&payload);
+                }
+                self.waiting.push((appended, completion));
+            }
+            Request::TruncateFront { position, completion } => {
+                self.flush();
+                let truncated = self.log.truncate_front(position);
+                if let Err(error @ Error::Poisoned { .. }) = &truncated {
+                    self.shared.stop(error.clone());
+                }
+                self.answer(completion, truncated);
+            }
+        }
+    }
+
+    /// One write, one sync, then the answers in order.
+    fn flush(&mut self) {
+        let committed = self.log.commit();
+        match &committed {
+            Ok(durable) => self.shared.durable.store(durable.index(), Ordering::Release),
+            Err(error @ Error::Poisoned { .. }) => self.shared.stop(error.clone()),
+            Err(_) => {}
+        }
+        for (appended, completion) in std::mem::take(&mut self.waiting) {
+            let outcome = appended.and_then(|position| committed.clone().map(|_| position));
+            self.answer(completion, outcome);
+        }
+    }
+
+    /// A panic of one completion must not leave the others without an answer; afterwards nothing more is taken.
+    fn answer(&self, completion: Completion, outcome: Result<Position, Error>) {
+        if !complete(completion, outcome) {
+            self.shared.stop(Error::WriterPanicked);
+        }
+    }
+}
