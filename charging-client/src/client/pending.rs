@@ -1,0 +1,68 @@
+//! What the client holds until it is answered: a queue a session, in the order taken. Pure; the one place that a
+//! durable outbox will stand behind, since a request enters by [`Pending::push`] and leaves by [`Pending::pop`] only.
+
+use std::collections::{HashMap, VecDeque};
+
+use types::SessionId;
+
+/// Queues of `T`, one a session, never an empty one.
+#[derive(Debug)]
+pub(super) struct Pending<T> {
+    sessions: HashMap<SessionId, VecDeque<T>>,
+}
+
+impl<T> Default for Pending<T> {
+    fn default() -> Self {
+        Self { sessions: HashMap::new() }
+    }
+}
+
+impl<T> Pending<T> {
+    /// Takes an entry; true if it is now the first of its session, and so the one to attempt.
+    pub(super) fn push(&mut self, session_id: SessionId, entry: T) -> bool {
+        let queue = self.sessions.entry(session_id).or_default();
+        queue.push_back(entry);
+        queue.len() == 1
+    }
+
+    /// The first entry of a session.
+    pub(super) fn first(&mut self, session_id: &SessionId) -> Option<&mut T> {
+        self.sessions.get_mut(session_id)?.front_mut()
+    }
+
+    /// Lets the first entry of a session go; true beside it if another one is now first.
+    pub(super) fn pop(&mut self, session_id: &SessionId) -> Option<(T, bool)> {
+        let queue = self.sessions.get_mut(session_id)?;
+        let entry = queue.pop_front()?;
+        let more = !queue.is_empty();
+        if !more {
+            self.sessions.remove(session_id);
+        }
+        Some((entry, more))
+    }
+
+    /// Everything, in order within each session.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = T> {
+        self.sessions.into_values().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_in_first_out_within_a_session() {
+        let mut pending = Pending::default();
+        let (a, b) = (SessionId::from("a"), SessionId::from("b"));
+        assert!(pending.push(a.clone(), 0));
+        assert!(!pending.push(a.clone(), 1));
+        assert!(pending.push(b.clone(), 2));
+        assert_eq!(pending.first(&a).copied(), Some(0));
+        assert_eq!(pending.pop(&a), Some((0, true)));
+        assert_eq!(pending.pop(&b), Some((2, false)));
+        assert_eq!(pending.first(&b), None);
+        assert!(!pending.push(a.clone(), 3));
+        assert_eq!(pending.into_entries().collect::<Vec<_>>(), [1, 3]);
+    }
+}
