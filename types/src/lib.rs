@@ -4,6 +4,7 @@
 pub mod cause;
 pub mod charging;
 pub mod class;
+pub mod duration;
 pub mod ids;
 pub mod masked;
 pub mod money;
@@ -11,6 +12,7 @@ pub mod time;
 
 pub use cause::{Cause, EndedBy, ReleaseCause, SipStatus, TerminationReason};
 pub use class::ErrorClass;
+pub use duration::ConfigDuration;
 pub use ids::{AccountId, CallId, ClientId, LegId, SessionId, Tenant};
 pub use masked::Number;
 pub use money::{Currency, Money};

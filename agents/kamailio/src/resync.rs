@@ -1,0 +1,108 @@
+//! Which calls are still alive? Kamailio is asked after every connect and at every proof interval: first for the ends
+//! that nobody has acknowledged, then for the list of live calls.
+//!
+//! A call that two lists in a row do not have, and of which no end came in between, is gone. Two, because its end may
+//! be on its way while the first list is made.
+
+use agent_call::{Phase, SwitchEvent};
+use agent_runtime::names;
+use metrics::counter;
+use protocol_codecs::evapi::ToKamailio;
+use tracing::{info, warn};
+use types::SessionId;
+
+use crate::agent::Agent;
+use crate::native::run_prefix;
+
+/// How far the conversation about live calls is.
+#[derive(Debug, Default)]
+pub(crate) struct Resync {
+    /// Counts the lists that were asked for.
+    pub(crate) list: u64,
+    /// The list is under way.
+    pub(crate) listing: bool,
+    /// Ends are being sent again: those that come now may be old.
+    pub(crate) resending: bool,
+}
+
+impl Agent {
+    /// A connection was made: is this the Kamailio we knew, and what happened meanwhile?
+    pub(crate) fn connected(&mut self, run: String) {
+        counter!(names::RESYNCS, "switch" => self.switch_label()).increment(1);
+        let prefix = run_prefix(&self.switch, &run);
+        let of_other_runs = self.sessions_where(|session| !session.as_str().starts_with(&prefix));
+        if !of_other_runs.is_empty() {
+            warn!(switch = %self.switch, calls = of_other_runs.len(), "Kamailio was restarted: its former calls are closed at their last proven usage");
+        }
+        for session in of_other_runs {
+            self.driver.event(&session, SwitchEvent::Gone);
+        }
+        info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking Kamailio for its live calls");
+        self.run = Some(run);
+        self.resync.listing = false;
+        self.ask_for_ends();
+        self.ask_for_calls();
+    }
+
+    pub(crate) fn ask_for_ends(&mut self) {
+        self.resync.resending = true;
+        self.link.send(ToKamailio::Resend {});
+    }
+
+    /// One list at a time: a Kamailio that needs longer than the interval is not asked twice.
+    pub(crate) fn ask_for_calls(&mut self) {
+        if self.link.is_up() && !self.resync.listing {
+            self.resync.listing = true;
+            self.resync.list += 1;
+            let list_id = self.resync.list.to_string();
+            self.link.send(ToKamailio::CallList { list_id });
+        }
+    }
+
+    pub(crate) fn call_seen(&mut self, session: &SessionId) {
+        let list = self.resync.list;
+        if let Some(call) = self.calls.get_mut(session) {
+            (call.seen_in, call.missing) = (list, 0);
+        }
+    }
+
+    /// The list is whole: calls that it does not have are missing.
+    pub(crate) fn list_done(&mut self, list_id: &str) {
+        if list_id != self.resync.list.to_string() {
+            return;
+        }
+        self.resync.listing = false;
+        let (list, mut gone, mut missing) = (self.resync.list, Vec::new(), false);
+        let talking: Vec<SessionId> = self.driver.sessions()
+            .filter(|(_, machine)| machine.phase() == Phase::Talking)
+            .map(|(session, _)| session.clone())
+            .collect();
+        for session in talking {
+            let call = self.calls.entry(session.clone()).or_default();
+            if call.seen_in == list || call.answered_in == list {
+                continue;
+            }
+            call.missing = call.missing.saturating_add(1);
+            missing = true;
+            if call.missing >= LISTS_MISSED {
+                gone.push(session);
+            }
+        }
+        for session in gone {
+            warn!(switch = %self.switch, session_id = %session, "Kamailio does not know the call any more: closed at its last proven usage");
+            self.driver.event(&session, SwitchEvent::Gone);
+        }
+        if missing {
+            // Its end may have been lost on the way, and is kept by Kamailio; then look again.
+            self.ask_for_ends();
+            self.ask_for_calls();
+        }
+        self.driver.log_proofs();
+    }
+
+    fn sessions_where(&self, wanted: impl Fn(&SessionId) -> bool) -> Vec<SessionId> {
+        self.driver.sessions().map(|(session, _)| session).filter(|session| wanted(session)).cloned().collect()
+    }
+}
+
+const LISTS_MISSED: u8 = 2;

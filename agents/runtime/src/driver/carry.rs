@@ -1,0 +1,259 @@
+//! From an input to a machine, and from its effects to the world.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use agent_call::{Alarm, TIMERS, Timer};
+use cdr_model::CallRecord;
+use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
+use metrics::histogram;
+use tokio::time::Instant;
+use tracing::{Instrument, info_span};
+use types::charging::{ChargingAnswer, ChargingRequest};
+
+use super::*;
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) struct Charged {
+    key: CallKey,
+    request_number: u32,
+    operation: Operation,
+    sent: Instant,
+    result: Result<ChargingAnswer, ChargingFailure>,
+}
+
+impl CallDriver {
+    pub(super) fn create(&mut self, make: impl FnOnce(&mut Vec<Effect>) -> CallMachine) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let machine = make(&mut effects);
+        let session_id = machine.session_id().clone();
+        let span = info_span!("call", switch = %self.switch, session_id = %session_id, call_id = %machine.call_offer().call_id);
+        let key = CallKey(self.next_key);
+        self.next_key += 1;
+        self.by_session.insert(session_id, key);
+        let slot = Slot { machine, records_under_way: 0, record_lost: false, finished: false, span };
+        self.calls.insert(key, slot);
+        self.carry_out(key, &mut effects);
+        self.effects = effects;
+    }
+
+    pub(super) fn accept(&mut self, key: CallKey, input: Input) {
+        let now = self.clock.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        let entered = slot.span.clone().entered();
+        let lateness = slot.machine.cut_due_mono().filter(|_| matches!(input, Input::Timer(Timer::Quota)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| slot.machine.accept(now, input, &mut effects)));
+        if outcome.is_ok() {
+            if let Some(due) = lateness.filter(|_| effects.iter().any(is_release)) {
+                histogram!(names::CUT_LATENESS_SECONDS, "switch" => self.label())
+                    .record(Duration::from_millis(now.mono.since(due)));
+            }
+            self.carry_out(key, &mut effects);
+            drop(entered);
+        } else {
+            drop(entered);
+            effects.clear();
+            self.machine_panicked(key);
+        }
+        self.effects = effects;
+    }
+
+    /// A bug in the machine costs one call its memory, not the others their agent: it is loaded again from the core.
+    fn machine_panicked(&mut self, key: CallKey) {
+        let Some(slot) = self.calls.remove(&key) else { return };
+        let session_id = slot.machine.session_id().clone();
+        error!(switch = %self.switch, %session_id, "a call's machine panicked: the call is loaded again from the core");
+        counter!(names::ALARMS, "switch" => self.label(), "alarm" => "machine_panicked").increment(1);
+        self.by_session.remove(&session_id);
+        self.timers.cancel_all(key);
+        self.reload(session_id);
+    }
+
+    fn carry_out(&mut self, key: CallKey, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Charge { mut request, snapshot } => {
+                    if let Some(snapshot) = snapshot {
+                        // A snapshot is plain data; should it not encode, the core keeps the older one.
+                        request.client_state = serde_json::to_vec(&snapshot).unwrap_or_default();
+                    }
+                    self.charge(key, *request);
+                }
+                Effect::Record(record) => self.record(key, &record),
+                Effect::Command(command) => self.command(key, command),
+                Effect::SetTimer(timer, at) => self.timers.set(key, timer, at),
+                Effect::CancelTimer(timer) => self.timers.cancel(key, timer),
+                Effect::Alarm(alarm) => self.alarm(alarm),
+                Effect::Finished => {
+                    if let Some(slot) = self.calls.get_mut(&key) {
+                        slot.finished = true;
+                    }
+                }
+            }
+        }
+        self.retire(key);
+    }
+
+    /// Lets a finished call go once its records are durable.
+    fn retire(&mut self, key: CallKey) {
+        let done = self.calls.get(&key).is_some_and(|slot| slot.finished && slot.records_under_way == 0);
+        if !done {
+            return;
+        }
+        let Some(slot) = self.calls.remove(&key) else { return };
+        let session_id = slot.machine.session_id().clone();
+        self.by_session.remove(&session_id);
+        self.timers.cancel_all(key);
+        self.notices.finished(&session_id);
+        self.confirm();
+        if slot.record_lost {
+            // Not acknowledged: the switch keeps the end and sends it again when it is asked to.
+            error!(switch = %self.switch, %session_id, "a record was not taken: the switch keeps the call's end");
+        } else {
+            self.recent.insert(session_id.clone());
+            self.orders.push_back(Order::Finished(session_id));
+        }
+    }
+
+    fn charge(&mut self, key: CallKey, request: ChargingRequest) {
+        let (request_number, operation) = (request.request_number, request.operation);
+        let deadline = (operation == Operation::Initial).then_some(self.authorise_timeout);
+        let sent = Instant::now();
+        let span = info_span!("charge", request_number, operation = ?operation);
+        // Into the queue of the session here, in the order of the machine; only the waiting is a task.
+        let submitted = self.charging.submit(request);
+        let waiting = async move {
+            let result = match submitted {
+                Ok(awaited) => wait_for(awaited, deadline).await,
+                Err(failure) => Err(failure),
+            };
+            Charged { key, request_number, operation, sent, result }
+        };
+        self.charges.spawn(waiting.instrument(span));
+    }
+
+    pub(super) fn charged(&mut self, joined: Result<Charged, tokio::task::JoinError>) {
+        let charged = match joined {
+            Ok(charged) => charged,
+            Err(error) => {
+                error!(switch = %self.switch, %error, "a charging task died; its call is cut at the end of its grant");
+                return;
+            }
+        };
+        let operation: &'static str = match charged.operation {
+            Operation::Initial => "INITIAL",
+            Operation::Update => "UPDATE",
+            Operation::Termination => "TERMINATION",
+            Operation::Event => "EVENT",
+        };
+        histogram!(names::CHARGE_SECONDS, "switch" => self.label(), "operation" => operation)
+            .record(charged.sent.elapsed());
+        match charged.result {
+            Ok(answer) => {
+                let code = answer.result_code.0.to_string();
+                counter!(names::CHARGE_ANSWERS, "switch" => self.label(), "result_code" => code).increment(1);
+                let pending = answer.notifications.clone();
+                self.accept(charged.key, Input::Charged(Box::new(answer)));
+                for notification in pending {
+                    self.notified(&notification);
+                }
+            }
+            Err(failure) => {
+                counter!(names::CHARGE_FAILURES, "switch" => self.label()).increment(1);
+                let number = charged.request_number;
+                warn!(switch = %self.switch, operation, number, error = &failure as &dyn std::error::Error, "the charging core was not reached");
+                self.accept(charged.key, Input::ChargingFailed { request_number: number });
+            }
+        }
+    }
+
+    fn record(&mut self, key: CallKey, record: &CallRecord) {
+        if record.reconstructed {
+            counter!(names::RECONSTRUCTED, "switch" => self.label()).increment(1);
+        }
+        if let Some(overrun_ms) = record.overrun_ms {
+            counter!(names::OVERRUN_SECONDS, "switch" => self.label()).increment(overrun_ms.div_ceil(1000));
+        }
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        slot.records_under_way += 1;
+        let done = self.records_done.0.clone();
+        let taken = self.journal.append(record, move |result| {
+            let failure = result.err().map(|error| error.to_string());
+            // The driver is gone only when the process ends.
+            done.send(RecordDone { key, failure }).unwrap_or_default();
+        });
+        if let Err(error) = taken {
+            self.record_done(RecordDone { key, failure: Some(error.to_string()) });
+        }
+    }
+
+    pub(super) fn record_done(&mut self, done: RecordDone) {
+        let Some(slot) = self.calls.get_mut(&done.key) else { return };
+        slot.records_under_way = slot.records_under_way.saturating_sub(1);
+        if let Some(reason) = done.failure {
+            slot.record_lost = true;
+            counter!(names::RECORD_FAILURES, "switch" => self.label()).increment(1);
+            error!(switch = %self.switch, reason, "the journal did not take a record");
+        }
+        self.retire(done.key);
+    }
+
+    fn command(&mut self, key: CallKey, command: Command) {
+        let Some(slot) = self.calls.get(&key) else { return };
+        let session_id = slot.machine.session_id().clone();
+        match command {
+            Command::Admit { granted_ms } => {
+                counter!(names::CALLS_ADMITTED, "switch" => self.label()).increment(1);
+                info!(granted_ms, "call admitted");
+            }
+            Command::Refuse(cause) => {
+                counter!(names::CALLS_REFUSED, "switch" => self.label(), "cause" => cause.as_str()).increment(1);
+                info!(cause = cause.as_str(), sip_status = cause.sip_status(), "call refused");
+            }
+            Command::Release { cause, attempt: 1 } => {
+                counter!(names::CALLS_RELEASED, "switch" => self.label(), "cause" => cause.as_str()).increment(1);
+                info!(cause = cause.as_str(), "ending the call");
+            }
+            Command::WarnLowBalance { remaining_ms } => {
+                counter!(names::LOW_BALANCE, "switch" => self.label()).increment(1);
+                info!(remaining_ms, "low balance");
+            }
+            Command::Release { .. } | Command::MoveBackstop { .. } => {}
+        }
+        self.orders.push_back(Order::Command(session_id, command));
+    }
+
+    fn alarm(&self, alarm: Alarm) {
+        let name = match alarm {
+            Alarm::Overrun { .. } => "overrun",
+            Alarm::ReleaseUnconfirmed { .. } => "release_unconfirmed",
+            Alarm::Uncharged => "uncharged",
+            Alarm::SessionLost => "session_lost",
+            Alarm::ClockAnomaly { .. } => "clock_anomaly",
+        };
+        counter!(names::ALARMS, "switch" => self.label(), "alarm" => name).increment(1);
+        error!(switch = %self.switch, ?alarm, "alarm");
+    }
+}
+
+/// An INITIAL is waited for as long as the switch waits; everything else until it is answered.
+async fn wait_for(mut awaited: AwaitedAnswer, deadline: Option<Duration>) -> Result<ChargingAnswer, ChargingFailure> {
+    loop {
+        let answered = awaited.within(deadline.unwrap_or(FOR_EVER)).await;
+        let timed_out = matches!(&answered, Err(failure) if matches!(failure.cause(), FailureCause::Deadline { .. }));
+        if deadline.is_some() || !timed_out {
+            return answered;
+        }
+    }
+}
+
+fn is_release(effect: &Effect) -> bool {
+    matches!(effect, Effect::Command(Command::Release { attempt: 1, .. }))
+}
+
+/// Longer than any call.
+const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);
+
+const _: () = assert!(TIMERS.len() == 6, "Timers::cancel_all walks all of them");

@@ -1,0 +1,139 @@
+//! What the core knows: open sessions after a restart, single sessions when the switch tells of a call we forgot.
+
+use std::collections::{HashSet, VecDeque};
+
+use agent_call::Snapshot;
+use charging_client::ChargingFailure;
+use types::charging::SessionSummary;
+
+use super::*;
+
+/// The end of a call that we do not know.
+#[derive(Debug, Clone)]
+pub struct UnknownEnd {
+    /// The call, from what the event tells.
+    pub offer: CallOffer,
+    /// Its end.
+    pub end: CallEnd,
+}
+
+/// What a look-up brought.
+#[derive(Debug)]
+pub(super) struct Found {
+    session_id: SessionId,
+    summary: Result<Option<SessionSummary>, ChargingFailure>,
+    /// The end that asked for it; absent: the call is loaded again after a fault of ours.
+    unknown: Option<Box<UnknownEnd>>,
+}
+
+/// Sessions finished lately, and looked up now.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    order: VecDeque<SessionId>,
+    finished: HashSet<SessionId>,
+    looked_up: HashSet<SessionId>,
+}
+
+impl Recent {
+    pub(super) fn insert(&mut self, session_id: SessionId) {
+        if self.finished.insert(session_id.clone()) {
+            self.order.push_back(session_id);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.finished.remove(&oldest);
+        }
+    }
+
+    pub(super) fn contains(&self, session_id: &SessionId) -> bool {
+        self.finished.contains(session_id)
+    }
+}
+
+impl CallDriver {
+    /// Loads the open sessions of this client from the core; their calls stand still until the switch says what became
+    /// of them. Also subscribes to the core's notifications. Returns how many there are.
+    pub async fn restore(&mut self) -> Result<usize, ChargingFailure> {
+        if self.notifications.is_none() {
+            self.notifications = Some(self.charging.notifications());
+        }
+        let sessions = self.charging.list_sessions().await?;
+        let count = sessions.len();
+        for summary in sessions {
+            if !self.knows(&summary.session_id) {
+                self.revive(&summary);
+            }
+        }
+        Ok(count)
+    }
+
+    fn revive(&mut self, summary: &SessionSummary) -> bool {
+        let session_id = &summary.session_id;
+        match serde_json::from_slice::<Snapshot>(&summary.client_state) {
+            Ok(snapshot) => {
+                let proven_ms = self.proven_before.get(session_id).copied().unwrap_or(0);
+                let settings = Arc::clone(&self.settings);
+                self.create(|_| CallMachine::restore(settings, snapshot, summary, proven_ms));
+                true
+            }
+            Err(error) => {
+                error!(switch = %self.switch, %session_id, %error, "the core's state of a session cannot be read: it will expire there");
+                counter!(names::ALARMS, "switch" => self.label(), "alarm" => "state_unreadable").increment(1);
+                false
+            }
+        }
+    }
+
+    /// A call that we do not know is over. If it was answered, the core is asked whether it was charged already: a call
+    /// is never charged twice because its end was told twice.
+    pub fn unknown_ended(&mut self, unknown: UnknownEnd) {
+        let session_id = unknown.offer.session_id.clone();
+        if unknown.end.answered.is_none() || unknown.offer.never_refuse {
+            self.adopt_ended(unknown.offer, unknown.end);
+        } else {
+            self.look_up(session_id, Some(Box::new(unknown)));
+        }
+    }
+
+    pub(super) fn reload(&mut self, session_id: SessionId) {
+        self.look_up(session_id, None);
+    }
+
+    fn look_up(&mut self, session_id: SessionId, unknown: Option<Box<UnknownEnd>>) {
+        if self.recent.looked_up.insert(session_id.clone()) {
+            let charging = self.charging.clone();
+            self.lookups.spawn(async move {
+                let summary = charging.session(&session_id).await;
+                Found { session_id, summary, unknown }
+            });
+        }
+    }
+
+    pub(super) fn found(&mut self, joined: Result<Found, tokio::task::JoinError>) {
+        let Ok(Found { session_id, summary, unknown }) = joined else { return };
+        self.recent.looked_up.remove(&session_id);
+        match (summary, unknown) {
+            (Err(failure), _) => {
+                // The switch keeps the end; the next resync asks again.
+                warn!(switch = %self.switch, %session_id, error = &failure as &dyn std::error::Error, "the core could not be asked about a call");
+            }
+            (Ok(Some(summary)), unknown) => {
+                if self.revive(&summary) {
+                    match unknown {
+                        Some(unknown) => _ = self.event(&session_id, SwitchEvent::Ended(unknown.end)),
+                        None => self.orders.push_back(Order::Resync),
+                    }
+                }
+            }
+            (Ok(None), Some(unknown)) => {
+                info!(switch = %self.switch, %session_id, "charging a call that was answered and ended unseen");
+                self.adopt_ended(unknown.offer, unknown.end);
+            }
+            (Ok(None), None) => error!(switch = %self.switch, %session_id, "a call was lost: the core does not know it"),
+        }
+    }
+}
+
+/// How many finished calls are remembered, to acknowledge ends that come twice.
+const REMEMBERED: usize = 20_000;

@@ -1,0 +1,19 @@
+//! What every agent needs besides its wire: a clock, reconnecting, and the call driver that carries out what the call
+//! machines ask for. Knows no switch.
+//!
+//! * plumbing: [`Clock`], [`Backoff`]
+//! * calls: [`CallDriver`] owns the machines of one switch instance, [`CallLog`] keeps proofs of life over a crash
+
+mod backoff;
+mod call_log;
+mod clock;
+mod config;
+mod driver;
+mod metric;
+
+pub use backoff::Backoff;
+pub use call_log::{CallLog, CallLogError};
+pub use clock::Clock;
+pub use config::{CallConfig, UnknownCalls};
+pub use driver::{CallDriver, DriverParts, Order, UnknownEnd};
+pub use metric::{describe_metrics, names};

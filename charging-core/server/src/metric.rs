@@ -1,0 +1,45 @@
+//! Names of the core's metrics, in one place.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Metric names.
+pub mod names {
+    /// Commands decided. Label `outcome`: `ok`, `denied`, `replayed`, `refused`.
+    pub const DECISIONS: &str = "tollkeeper_ledger_decisions_total";
+    /// Denials by their cause. Label `cause`.
+    pub const DENIALS: &str = "tollkeeper_ledger_denials_total";
+    /// Commands in one commit.
+    pub const BATCH: &str = "tollkeeper_ledger_batch_commands";
+    /// Time of one commit, in seconds.
+    pub const COMMIT_SECONDS: &str = "tollkeeper_ledger_commit_duration_seconds";
+    /// Commands waiting.
+    pub const QUEUE: &str = "tollkeeper_ledger_queue_commands";
+    /// Commands turned away because the queue was full.
+    pub const TOO_BUSY: &str = "tollkeeper_ledger_too_busy_total";
+    /// Sessions that hold a reservation.
+    pub const OPEN_SESSIONS: &str = "tollkeeper_ledger_open_sessions";
+    /// Accounts.
+    pub const ACCOUNTS: &str = "tollkeeper_ledger_accounts";
+    /// Sessions settled provisionally because nobody reported in time.
+    pub const EXPIRED: &str = "tollkeeper_ledger_expired_sessions_total";
+    /// Snapshots made. Label `result`: `ok`, `failed`.
+    pub const SNAPSHOTS: &str = "tollkeeper_ledger_snapshots_total";
+    /// Batches that the disk had no room for.
+    pub const DISK_FULL: &str = "tollkeeper_ledger_disk_full_total";
+}
+
+/// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
+pub fn describe_metrics() {
+    use names::*;
+    describe_counter!(DECISIONS, "Commands decided, by outcome");
+    describe_counter!(DENIALS, "Charging requests denied in whole or in part, by cause");
+    describe_histogram!(BATCH, "Commands in one commit");
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time of one commit to disk");
+    describe_gauge!(QUEUE, "Commands waiting for the ledger");
+    describe_counter!(TOO_BUSY, "Commands turned away because the queue was full");
+    describe_gauge!(OPEN_SESSIONS, "Sessions that hold a reservation");
+    describe_gauge!(ACCOUNTS, "Accounts");
+    describe_counter!(EXPIRED, "Sessions settled provisionally because nobody reported in time");
+    describe_counter!(SNAPSHOTS, "Snapshots made, by result");
+    describe_counter!(DISK_FULL, "Batches that the disk had no room for: free space, nothing was lost");
+}

@@ -1,0 +1,95 @@
+//! The ledger's prices from the rating crate.
+
+use std::sync::Arc;
+
+use ledger::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
+use rating::{Plan, Query, Rated, Refusal};
+use types::{Currency, Money};
+
+use crate::tariffs::Tariffs;
+
+/// Prices by the version in force for new sessions, and by the session's own version afterwards.
+#[derive(Debug)]
+pub struct TariffPricing {
+    pub(crate) tariffs: Arc<Tariffs>,
+}
+
+impl Pricing for TariffPricing {
+    fn resolve(&self, query: &RateQuery) -> Result<RateKey, RateRefusal> {
+        let plan = self.tariffs.current().ok_or(RateRefusal::NoPlan)?;
+        match plan.resolve(&question(query)) {
+            Ok(_) => Ok(RateKey { plan_version: plan.version().bits(), query: query.clone() }),
+            Err(Refusal::UnauthorizedDestination) => Err(RateRefusal::NoRate),
+            Err(_) => Err(RateRefusal::NoPlan),
+        }
+    }
+
+    fn price(&self, key: &RateKey, usage: u64, rounding: Rounding) -> Money {
+        let rounding = match rounding {
+            Rounding::Running => rating::Rounding::Running,
+            Rounding::Final => rating::Rounding::Final,
+        };
+        let plan = self.plan(key);
+        match key.query.start {
+            Start::At(_) => rated(&plan, key).price(usage, rounding),
+            Start::Within { earliest, latest } => {
+                let window = plan.resolve_window(&question(&key.query), earliest, latest).expect(RESOLVED);
+                window.price(usage, rounding)
+            }
+        }
+    }
+
+    fn max_usage(&self, key: &RateKey, already: u64, limit: u64, amount: Money) -> u64 {
+        let plan = self.plan(key);
+        match key.query.start {
+            Start::At(_) => rated(&plan, key).max_usage(already, limit, amount),
+            Start::Within { earliest, latest } => {
+                let window = plan.resolve_window(&question(&key.query), earliest, latest).expect(RESOLVED);
+                window.max_usage(limit, amount).max(already)
+            }
+        }
+    }
+
+    fn billable(&self, key: &RateKey, usage: u64) -> u64 {
+        rated(&self.plan(key), key).billable(usage)
+    }
+
+    fn per_minute_rate(&self, key: &RateKey, usage: u64) -> Option<Money> {
+        let voice = key.query.service == types::charging::Service::Voice;
+        voice.then(|| rated(&self.plan(key), key).per_minute_rate(usage))
+    }
+
+    fn currency(&self, key: &RateKey) -> Currency {
+        self.plan(key).currency()
+    }
+}
+
+impl TariffPricing {
+    /// Prices from these versions.
+    pub fn new(tariffs: Arc<Tariffs>) -> Self {
+        Self { tariffs }
+    }
+
+    fn plan(&self, key: &RateKey) -> Arc<Plan> {
+        self.tariffs.version(key.plan_version).expect("invariant: a version that rated a session is kept")
+    }
+}
+
+fn rated<'p>(plan: &'p Plan, key: &RateKey) -> Rated<'p> {
+    plan.resolve(&question(&key.query)).expect(RESOLVED)
+}
+
+fn question(query: &RateQuery) -> Query<'_> {
+    Query {
+        service: query.service,
+        tenant: query.tenant.as_str(),
+        category: &query.category,
+        subject: &query.subject,
+        destination: query.destination.as_ref().map_or("", |number| number.expose()),
+        start: match query.start {
+            Start::At(start) | Start::Within { earliest: start, .. } => start,
+        },
+    }
+}
+
+const RESOLVED: &str = "invariant: a plan resolves again what it has resolved";

@@ -1,0 +1,148 @@
+//! ChargingService: requests one by one or pipelined, and notifications.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use charging_proto::v1::charging_service_server::ChargingService;
+use charging_proto::v1::{
+    ChargingDataRequest, ChargingDataResponse, ConfirmNotificationsRequest, ConfirmNotificationsResponse,
+    Notification, NotifyRequest,
+};
+use ledger::{Command, Outcome};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
+use types::{ClientId, SessionId};
+
+use super::status;
+use crate::store::{Core, CoreError};
+
+/// The service.
+pub(super) struct Charging {
+    pub(super) core: Core,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<ChargingDataResponse, Status>> + Send>>;
+type Notifications = Pin<Box<dyn Stream<Item = Result<Notification, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ChargingService for Charging {
+    async fn charge(&self, request: Request<ChargingDataRequest>) -> Result<Response<ChargingDataResponse>, Status> {
+        let request = ChargingRequest::try_from(request.into_inner()).map_err(status::unreadable)?;
+        match charge(&self.core, request).await {
+            Ok(answer) => Ok(Response::new(answer.into())),
+            Err(error) => Err(status::not_done(&error)),
+        }
+    }
+
+    type ChargeStreamStream = Answers;
+
+    async fn charge_stream(
+        &self,
+        requests: Request<Streaming<ChargingDataRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let (answers, answered) = mpsc::channel(IN_FLIGHT);
+        tokio::spawn(pipeline(self.core.clone(), requests.into_inner(), answers));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
+    }
+
+    type NotifyStream = Notifications;
+
+    async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<Notifications>, Status> {
+        let client_id = request.into_inner().client_id;
+        let client_id = charging_proto::convert::required("client_id", client_id).map_err(status::unreadable)?;
+        let subscription = self.core.subscribe(client_id).await.map_err(|error| status::not_done(&error))?;
+        let stream = ReceiverStream::new(subscription).map(|notification| Ok(notification.into()));
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn confirm_notifications(
+        &self,
+        request: Request<ConfirmNotificationsRequest>,
+    ) -> Result<Response<ConfirmNotificationsResponse>, Status> {
+        let request = request.into_inner();
+        let client_id: ClientId =
+            charging_proto::convert::required("client_id", request.client_id).map_err(status::unreadable)?;
+        let command = Command::ConfirmNotifications { client_id, through: request.sequence };
+        match self.core.decide(command).await {
+            Ok(Outcome::Done) => Ok(Response::new(ConfirmNotificationsResponse {})),
+            Ok(outcome) => Err(status::unexpected(&outcome)),
+            Err(error) => Err(status::not_done(&error)),
+        }
+    }
+}
+
+async fn charge(core: &Core, request: ChargingRequest) -> Result<ChargingAnswer, CoreError> {
+    let (session_id, number) = (request.session_id.clone(), request.request_number);
+    match core.decide(Command::Charge(Box::new(request))).await {
+        Ok(Outcome::Charged(charged)) => Ok(charged.answer),
+        Ok(_) => Ok(ChargingAnswer::refusal(session_id, number, ResultCode::UNABLE_TO_COMPLY)),
+        Err(CoreError::TooBusy { .. } | CoreError::DiskFull) => {
+            Ok(ChargingAnswer::refusal(session_id, number, ResultCode::TOO_BUSY))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Requests of one stream: up to [`IN_FLIGHT`] at once, one session's in the order sent. A client that does not read
+/// its answers is not read from any more.
+async fn pipeline(
+    core: Core,
+    mut requests: Streaming<ChargingDataRequest>,
+    answers: mpsc::Sender<Result<ChargingDataResponse, Status>>,
+) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut running = JoinSet::new();
+    // The last request of each session that is in flight: its successor waits for it.
+    let mut last_of: HashMap<SessionId, Arc<Semaphore>> = HashMap::new();
+    while let Some(received) = requests.next().await {
+        let (session_id, number) = match &received {
+            Ok(request) => (request.session_id.clone(), request.request_number),
+            // The connection broke: what is in flight is still decided, and its copy gets the stored answer.
+            Err(_) => break,
+        };
+        let request = match received.map(ChargingRequest::try_from) {
+            Ok(Ok(request)) => request,
+            Ok(Err(_)) if !session_id.is_empty() => {
+                let refusal = ChargingAnswer::refusal(session_id.into(), number, ResultCode::INVALID_VALUE);
+                if answers.send(Ok(refusal.into())).await.is_err() {
+                    break;
+                }
+                continue;
+            }
+            Ok(Err(error)) => {
+                drop(answers.send(Err(status::unreadable(error))).await);
+                break;
+            }
+            Err(_) => break,
+        };
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
+        if last_of.len() > 2 * IN_FLIGHT {
+            last_of.retain(|_, done| !done.is_closed());
+        }
+        let done = Arc::new(Semaphore::new(0));
+        let before = last_of.insert(request.session_id.clone(), Arc::clone(&done));
+        let (core, answers) = (core.clone(), answers.clone());
+        running.spawn(async move {
+            if let Some(before) = before {
+                // Closed when the request before it is answered; it never gives permits.
+                drop(before.acquire().await);
+            }
+            let answer = charge(&core, request).await;
+            done.close();
+            let answer = answer.map(Into::into).map_err(|error| status::not_done(&error));
+            // A client that is gone asks again.
+            drop(answers.send(answer).await);
+            drop(place);
+        });
+        while running.try_join_next().is_some() {}
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Requests of one stream in work at once.
+const IN_FLIGHT: usize = 1024;

@@ -1,0 +1,21 @@
+//! One log record: a version octet, then the decided changes in postcard.
+
+use ledger::Change;
+
+use super::CoreError;
+
+/// Format of an entry. Changes are numbered by place, so the enum only ever grows at its end.
+const VERSION: u8 = 1;
+
+pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
+    postcard::to_extend(changes, vec![VERSION]).map_err(|error| CoreError::Entry { position: 0, reason: error.to_string() })
+}
+
+pub(super) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {
+    let fault = |reason: String| CoreError::Entry { position, reason };
+    match payload.split_first() {
+        Some((&VERSION, changes)) => postcard::from_bytes(changes).map_err(|error| fault(error.to_string())),
+        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads {VERSION}"))),
+        None => Err(fault("it is empty".to_owned())),
+    }
+}

@@ -1,0 +1,228 @@
+//! The embedded store: one ledger thread, the books in memory, a log of decided changes on disk.
+//!
+//! The thread takes what is queued, decides each command on the books as the earlier ones of the batch left them,
+//! appends the changes, calls fdatasync once, and only then answers. Batches grow with the load by themselves. A failed
+//! fsync ends the process; a disk without room takes the batch back, and the books are read again from what is durable.
+
+mod entry;
+mod hub;
+mod ledger_thread;
+mod recovery;
+mod snapshot;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use ledger::{Books, Command, Outcome};
+use metrics::counter;
+use tokio::sync::oneshot;
+use types::{ClientId, ErrorClass};
+
+use crate::config::CoreConfig;
+use crate::metric::names;
+use crate::pricing::TariffPricing;
+use crate::tariffs::{TariffError, Tariffs};
+pub use hub::Subscription;
+use hub::Hub;
+
+/// Why the core cannot start, or cannot do a command now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// The log or a snapshot.
+    #[error("ledger store")]
+    Store(#[from] segment_log::Error),
+    /// The tariff.
+    #[error(transparent)]
+    Tariff(#[from] TariffError),
+    /// The data directory.
+    #[error("data directory {path}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What is on disk does not fit together.
+    #[error("ledger entry at position {position} cannot be applied: {reason}; restore the ledger directory from a backup")]
+    Entry {
+        /// Position in the log.
+        position: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A snapshot that does not decode.
+    #[error("ledger snapshot cannot be read: {reason}; restore the ledger directory from a backup")]
+    Snapshot {
+        /// Why.
+        reason: String,
+    },
+    /// A session on disk was rated with a tariff version that is not kept.
+    #[error("tariff version {version:032x} of a running session is missing in {folder}; restore it from a backup")]
+    MissingTariff {
+        /// Which.
+        version: u128,
+        /// Where it should be.
+        folder: PathBuf,
+    },
+    /// Too many commands wait.
+    #[error("{limit} commands wait already")]
+    TooBusy {
+        /// Length of the queue.
+        limit: usize,
+    },
+    /// The disk has no room: nothing was changed.
+    #[error("the disk of the ledger is full")]
+    DiskFull,
+    /// The core is stopping.
+    #[error("the charging core is stopping")]
+    Stopped,
+}
+
+impl CoreError {
+    /// What the caller may do.
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::TooBusy { .. } | Self::DiskFull | Self::Stopped => ErrorClass::Retry,
+            _ => ErrorClass::Fatal,
+        }
+    }
+}
+
+/// A question about the books, answered in the ledger's turn.
+type Query = Box<dyn FnOnce(&Books) + Send>;
+
+/// What the ledger thread is asked.
+enum Request {
+    Decide { command: Command, reply: oneshot::Sender<Result<Outcome, CoreError>> },
+    Query(Query),
+    Subscribe { client_id: ClientId, subscription: hub::Sender },
+    Truncate { position: segment_log::Position },
+    Stop,
+}
+
+/// The charging core's handle; clones share one.
+#[derive(Clone)]
+pub struct Core(Arc<Shared>);
+
+struct Shared {
+    requests: SyncSender<Request>,
+    queue: usize,
+    waiting: Arc<AtomicUsize>,
+    tariffs: Arc<Tariffs>,
+    stopped: Arc<AtomicBool>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("waiting", &self.0.waiting).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Opens the store in `data_dir`, recovers, and starts the ledger thread.
+    pub fn start(data_dir: &Path, config: &CoreConfig) -> Result<Self, CoreError> {
+        let directory = |path: &Path, source| CoreError::Directory { path: path.into(), source };
+        std::fs::create_dir_all(data_dir).map_err(|error| directory(data_dir, error))?;
+        let folder = config.tariff.folder.as_deref();
+        let tariffs = Arc::new(Tariffs::open(&data_dir.join("tariffs"), folder, &config.tariff.currency)?);
+        let ledger_dir = data_dir.join("ledger");
+        let opened = recovery::open(&ledger_dir, &tariffs, &data_dir.join("tariffs"))?;
+        let (requests, received) = sync_channel(config.queue);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let ledger = ledger_thread::LedgerThread {
+            books: opened.books,
+            log: opened.log,
+            directory: ledger_dir,
+            pricing: TariffPricing::new(Arc::clone(&tariffs)),
+            settings: config.settings(),
+            hub: Hub::default(),
+            waiting: Arc::clone(&waiting),
+            snapshot_records: config.snapshot_records,
+            snapshot_at: opened.snapshot_at,
+            snapshotting: Arc::default(),
+            requests: requests.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || ledger.run(&received))
+            .map_err(|error| directory(data_dir, error))?;
+        let thread = std::sync::Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Shared { requests, queue: config.queue, waiting, tariffs, stopped, thread })))
+    }
+
+    /// Decides one command. The outcome is durable when this returns.
+    pub async fn decide(&self, command: Command) -> Result<Outcome, CoreError> {
+        let (reply, outcome) = oneshot::channel();
+        self.ask(Request::Decide { command, reply })?;
+        outcome.await.unwrap_or(Err(CoreError::Stopped))
+    }
+
+    /// Reads the books, in the ledger's turn; `question` must be quick.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Books) -> T + Send + 'static,
+    ) -> Result<T, CoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Query(Box::new(move |books| {
+            // Nobody waits any more: nothing to do.
+            drop(reply.send(question(books)));
+        })))?;
+        answer.await.map_err(|_| CoreError::Stopped)
+    }
+
+    /// Notifications of a client: everything unconfirmed, then everything new.
+    pub async fn subscribe(&self, client_id: ClientId) -> Result<Subscription, CoreError> {
+        let (sender, subscription) = hub::channel();
+        let pending = client_id.clone();
+        self.ask(Request::Subscribe { client_id, subscription: sender })?;
+        // The subscription is in place when a query after it is answered.
+        self.query(move |books| books.notifications(&pending).len()).await?;
+        Ok(subscription)
+    }
+
+    /// The tariffs.
+    pub fn tariffs(&self) -> &Arc<Tariffs> {
+        &self.0.tariffs
+    }
+
+    /// Commands waiting now.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Finishes what is queued, and stops. Later commands are answered with [`CoreError::Stopped`].
+    pub fn stop(&self) {
+        if self.0.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Behind everything that is queued; a ledger that is gone already is as stopped as can be.
+        let asked = self.0.requests.send(Request::Stop).is_ok();
+        let thread = self.0.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let (true, Some(thread)) = (asked, thread) {
+            drop(thread.join());
+        }
+    }
+
+    fn ask(&self, request: Request) -> Result<(), CoreError> {
+        if self.0.stopped.load(Ordering::Acquire) {
+            return Err(CoreError::Stopped);
+        }
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        self.0.requests.try_send(request).map_err(|error| {
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    counter!(names::TOO_BUSY).increment(1);
+                    CoreError::TooBusy { limit: self.0.queue }
+                }
+                TrySendError::Disconnected(_) => CoreError::Stopped,
+            }
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! From the disk to the books: the snapshot, then every change after it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ledger::Books;
+use segment_log::{CorruptPolicy, DirStorage, Log, Options, Position, Storage, Verify};
+use tracing::{info, warn};
+
+use super::{CoreError, entry, snapshot};
+use crate::tariffs::Tariffs;
+
+/// What recovery brings.
+pub(super) struct Opened {
+    pub(super) books: Books,
+    pub(super) log: Log,
+    /// Everything before this is in the snapshot.
+    pub(super) snapshot_at: Position,
+}
+
+/// Opens the log and reads the books.
+pub(super) fn open(directory: &Path, tariffs: &Arc<Tariffs>, kept_in: &Path) -> Result<Opened, CoreError> {
+    let storage: Arc<dyn Storage> = Arc::new(DirStorage::create_dir(directory)?);
+    let (books, snapshot_at) = snapshot::read(&*storage)?;
+    let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start: snapshot_at, ..Options::default() };
+    let (log, recovered) = Log::open(storage, options)?;
+    if let Some(torn) = &recovered.torn_tail {
+        warn!(?torn, "the last, never acknowledged, write to the ledger was torn and is cut off");
+    }
+    let books = replay(books, &log, snapshot_at)?;
+    if let Some(version) = books.plan_versions().find(|version| tariffs.version(*version).is_none()) {
+        return Err(CoreError::MissingTariff { version, folder: kept_in.into() });
+    }
+    if let Err(imbalance) = books.check() {
+        return Err(CoreError::Entry { position: log.next().index(), reason: imbalance.to_string() });
+    }
+    info!(
+        accounts = books.account_count(),
+        open_sessions = books.open_session_count(),
+        snapshot_at = snapshot_at.index(),
+        records_replayed = log.next().index().saturating_sub(snapshot_at.index()),
+        "ledger recovered"
+    );
+    Ok(Opened { books, log, snapshot_at })
+}
+
+/// Applies every durable entry from `from` on.
+pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Books, CoreError> {
+    let mut records = log.records(from);
+    while let Some(record) = records.read_next()? {
+        let position = record.position.index();
+        let changes = entry::decode(position, record.payload)?;
+        books.apply_all(&changes).map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
+    }
+    Ok(books)
+}

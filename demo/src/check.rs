@@ -1,0 +1,96 @@
+//! What must hold after the calls.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use demo::lab::{eventually, repository};
+use serde_json::json;
+
+use crate::report::{Call, Check, Expected, balance_now};
+use crate::stage::{ACCOUNTS, Stage};
+
+pub fn all(stage: &mut Stage<'_>, calls: &[Call]) -> anyhow::Result<Vec<Check>> {
+    let mut checks: Vec<Check> = vec![
+        collected("SIPp saw every call go as planned", calls, |call| {
+            (!call.sipp_passed).then(|| "SIPp says no".to_owned())
+        }),
+        collected("every call ended as it must", calls, |call| ended_wrongly(call)),
+        collected("answered: one START and one STOP; otherwise one EVENT", calls, |call| wrong_records(call)),
+        collected("nobody talked less than granted before a cut", calls, |call| {
+            let cut = call.expected == Expected::CreditExhausted;
+            (cut && call.talked_ms < call.authorised_ms)
+                .then(|| format!("{} of {} ms", call.talked_ms, call.authorised_ms))
+        }),
+        collected("the payer is whom Kamailio authenticated", calls, |call| {
+            let wrong = call.payer.as_ref().is_some_and(|payer| *payer != call.account);
+            wrong.then(|| format!("{:?} paid", call.payer))
+        }),
+    ];
+    let victim = balance_now(stage, "1002")?;
+    checks.push(Check {
+        name: "the account named in forged headers paid nothing".into(),
+        ok: victim == "5",
+        detail: victim,
+    });
+    checks.push(nothing_held(stage)?);
+    checks.push(recomputed(stage)?);
+    Ok(checks)
+}
+
+fn collected(name: &str, calls: &[Call], fault: impl Fn(&Call) -> Option<String>) -> Check {
+    let faults: Vec<String> =
+        calls.iter().filter_map(|call| fault(call).map(|fault| format!("{}: {fault}", call.id))).collect();
+    Check { name: name.to_owned(), ok: faults.is_empty(), detail: faults.join("; ") }
+}
+
+fn ended_wrongly(call: &Call) -> Option<String> {
+    let right = match call.expected {
+        Expected::Answered { at_least_ms } => call.end == "NORMAL" && call.talked_ms >= at_least_ms,
+        Expected::Unanswered { sip_status } => call.sip_status == sip_status && call.cost == "0",
+        Expected::CreditExhausted => call.end == "CREDIT_EXHAUSTED",
+        Expected::Released => call.end == "OPERATOR" && call.talked_ms > 0,
+        Expected::Free => call.end == "NORMAL" && call.talked_ms > 0 && call.cost == "0",
+    };
+    (!right).then(|| format!("{} {} after {} ms, cost {}", call.end, call.sip_status, call.talked_ms, call.cost))
+}
+
+fn wrong_records(call: &Call) -> Option<String> {
+    let expected: &[&str] =
+        if matches!(call.expected, Expected::Unanswered { .. }) { &["EVENT"] } else { &["START", "STOP"] };
+    (call.records != expected).then(|| call.records.join(" "))
+}
+
+fn nothing_held(stage: &Stage<'_>) -> anyhow::Result<Check> {
+    let open = stage.tollkeeper.json_lines(&["session", "list"])?;
+    Ok(Check { name: "no session is left open".into(), ok: open.is_empty(), detail: format!("{} open", open.len()) })
+}
+
+/// The independent check: another language, the records as shipped, the price list.
+fn recomputed(stage: &mut Stage<'_>) -> anyhow::Result<Check> {
+    let mut balances = BTreeMap::new();
+    for (account, start) in ACCOUNTS {
+        balances.insert(account, json!({ "start": start, "end": balance_now(stage, account)? }));
+    }
+    let accounts = stage.folder.join("accounts.json");
+    std::fs::write(&accounts, serde_json::to_vec(&balances)?)?;
+    let shipped = stage.folder.join("records.jsonl");
+    let journalled = stage.tollkeeper.records(&[])?.len();
+    eventually("the records being shipped", Duration::from_secs(10), || {
+        let lines = std::fs::read_to_string(&shipped).ok()?.lines().count();
+        (lines >= journalled).then_some(())
+    })?;
+    let output = Command::new("python3")
+        .arg(repository().join("demo/check_balances.py"))
+        .args([repository().join("demo/tariff"), shipped, accounts])
+        .output()
+        .context("python3")?;
+    println!("\nRecomputed from records and price list by demo/check_balances.py:");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    Ok(Check {
+        name: "an independent script finds the same balances".into(),
+        ok: output.status.success(),
+        detail: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}

@@ -1,0 +1,36 @@
+//! Real programs on loopback: tollkeeper, Kamailio, SIPp.
+//!
+//! Everything started here is ended when its value is dropped, and only that. Logs stay in the lab's folder.
+
+mod kamailio;
+mod ports;
+mod process;
+mod sipp;
+mod tollkeeper;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use kamailio::{Kamailio, KamailioPlan};
+pub use ports::{free_tcp_port, free_udp_port};
+pub use process::Process;
+pub use sipp::{Caller, Gateway, Outcome};
+pub use tollkeeper::Tollkeeper;
+
+/// The repository, where the shipped configuration and scenarios are.
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Asks until there is an answer or the deadline is over.
+pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return Ok(answer);
+        }
+        anyhow::ensure!(begun.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
