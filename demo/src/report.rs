@@ -103,7 +103,7 @@ impl Call {
     fn balance_after(&self, stage: &Stage<'_>, session: &str) -> anyhow::Result<Option<i64>> {
         let Ok(history) = stage.tollkeeper.json_lines(&["account", "history", &self.account]) else { return Ok(None) };
         let of_session = history.iter().rev().find(|line| line["session_id"] == session);
-        let text = match of_session.and_then(|line| line["balance_after"].as_str()) {
+        let text = match of_session.and_then(|line| line["value_after"].as_str()) {
             Some(balance) => balance.to_owned(),
             None => balance_now(stage, &self.account)?,
         };

@@ -13,16 +13,24 @@ pub struct Gateway {
     pub process: Process,
     /// Its SIP port (UDP).
     pub port: u16,
+    messages: PathBuf,
 }
 
 impl Gateway {
     /// Starts it.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
         let port = free_udp_port()?;
+        let messages = folder.join("gateway.messages");
         let mut command = sipp(folder, "gateway.xml");
+        command.arg("-trace_msg").arg("-message_file").arg(&messages);
         command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_udp_port()?.to_string()]);
         let process = Process::start("sipp gateway", &mut command, &folder.join("gateway.log"))?;
-        Ok(Self { process, port })
+        Ok(Self { process, port, messages })
+    }
+
+    /// Every SIP message it received or sent so far, as SIPp writes them down.
+    pub fn messages(&self) -> String {
+        std::fs::read(&self.messages).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 }
 

@@ -28,8 +28,26 @@ impl Tollkeeper {
         Self::start_again(folder)
     }
 
+    /// The same for a process without a core: the command line talks to the one at `core`.
+    pub fn start_agent(folder: &Path, config: &str, core: &str) -> anyhow::Result<Self> {
+        std::fs::write(folder.join("tollkeeper.toml"), config)?;
+        Self::start_in(folder, Some(core))
+    }
+
     /// Starts it with the configuration that is in `folder`.
     pub fn start_again(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_in(folder, None)
+    }
+
+    /// Starts it again after its end, as it was.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        let core = self.core.clone();
+        *self = Self::start_in(&self.folder, Some(&core))?;
+        Ok(())
+    }
+
+    /// `core`: for the command line, when the process has none itself.
+    fn start_in(folder: &Path, core: Option<&str>) -> anyhow::Result<Self> {
         let endpoints = folder.join("data/endpoints.json");
         if endpoints.exists() {
             std::fs::remove_file(&endpoints)?;
@@ -48,7 +66,8 @@ impl Tollkeeper {
         let started = started.with_context(|| format!("tollkeeper does not start; log: {}", log.display()))?;
         let text =
             |key: &str| started[key].as_str().map(str::to_owned).with_context(|| format!("{key} in endpoints.json"));
-        Ok(Self { core: text("grpc")?, http: text("http")?, process, folder: folder.to_path_buf() })
+        let core = text("grpc").or_else(|missing| core.map(str::to_owned).ok_or(missing))?;
+        Ok(Self { core, http: text("http")?, process, folder: folder.to_path_buf() })
     }
 
     /// Runs a command of the command line against it; fails with what it says.

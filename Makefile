@@ -1,0 +1,55 @@
+# tollkeeper: what to type. `make help` lists it.
+
+CARGO ?= cargo
+# One profile for tests and demo: what is tested is what is shown.
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
+
+.PHONY: help tools build demo test lint unit e2e soak fuzz bench-call-machine bench-calls
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+tools: ## installs what is missing (Debian packages; root or sudo)
+	@scripts/install-tools.sh
+
+build: ## builds everything
+	$(CARGO) build --workspace --all-targets
+
+demo: tools ## real calls through a real Kamailio, charged, cut off and recorded; a table at the end
+	$(CARGO) build -p tollkeeper -p demo
+	@$(TARGET)/debug/demo
+
+test: tools lint unit e2e ## everything, unit to end-to-end
+
+lint: ## formatting, clippy, rustdoc
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+unit: ## all tests that need no other program
+	$(CARGO) build -p tollkeeper
+	$(CARGO) test --workspace --exclude tests
+	$(CARGO) test -p tests --lib --test money --test house
+
+e2e: tools ## end-to-end tests with real Kamailio and SIPp, and the demo
+	$(CARGO) build -p tollkeeper -p demo
+	scripts/e2e.sh
+	@$(TARGET)/debug/demo
+
+soak: tools ## the long runs: property tests and simulations with many seeds, the end-to-end tests ten times
+	PROPTEST_CASES=20000 $(CARGO) test --workspace --exclude tests
+	for run in $$(seq 10); do scripts/e2e.sh || exit 1; done
+
+fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
+	for target in evapi_decode sip_uri; do \
+	    mkdir -p fuzz/corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
+	done
+
+bench-call-machine: ## the call machine: inputs a second, bytes a call
+	$(CARGO) bench -p benches --bench call_machine
+
+bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
+	$(CARGO) build --release -p tollkeeper
+	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) bench -p benches --bench sipp_load

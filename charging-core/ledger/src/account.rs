@@ -1,0 +1,135 @@
+//! An account as it is kept, as it is shown, and its movements.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use types::charging::{SubscriberId, SubscriberIdKind};
+use types::{AccountId, Currency, Money, Tenant, UtcMs};
+
+/// Movements kept for one account; older ones are forgotten (the log and the records have them).
+pub const HISTORY_LENGTH: usize = 16;
+
+/// Names one account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AccountKey {
+    /// Whose customer.
+    pub tenant: Tenant,
+    /// The account within the tenant.
+    pub id: AccountId,
+}
+
+/// An account in memory; small, because there are millions. What few accounts have is kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub id: AccountId,
+    pub identities: Box<[SubscriberId]>,
+    /// Not yet charged, including what is held.
+    pub balance: Money,
+    /// Sum of the reservations of its sessions.
+    pub held: Money,
+    pub limits: Option<Box<Limits>>,
+    /// Its place in the books.
+    pub number: u32,
+    /// Index into the books' tenants.
+    pub tenant: u32,
+    pub currency: Currency,
+    pub blocked: bool,
+}
+
+/// Limits that most accounts do not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    pub low_balance: Option<Money>,
+    pub credit: Money,
+}
+
+impl Account {
+    /// How far below zero the balance may be spent.
+    pub fn credit(&self) -> Money {
+        self.limits.as_ref().map_or(Money::ZERO, |limits| limits.credit)
+    }
+
+    pub fn low_balance_limit(&self) -> Option<Money> {
+        self.limits.as_ref().and_then(|limits| limits.low_balance)
+    }
+
+    /// What may still be spent or reserved; negative when overdrawn.
+    pub fn available(&self) -> Money {
+        self.balance + self.credit() - self.held
+    }
+
+    /// True for the account's own id as a private identity, and for every identity it was created with.
+    pub fn answers_to(&self, kind: SubscriberIdKind, value: &str) -> bool {
+        (kind == SubscriberIdKind::Private && self.id.as_str() == value)
+            || self.identities.iter().any(|identity| identity.kind == kind && identity.value.expose() == value)
+    }
+}
+
+/// An account as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Which account.
+    pub key: AccountKey,
+    /// Its currency, fixed.
+    pub currency: Currency,
+    /// Not yet charged, including what is held.
+    pub balance: Money,
+    /// Reserved by open sessions.
+    pub held: Money,
+    /// What may still be spent: balance and credit limit less what is held; negative when overdrawn.
+    pub available: Money,
+    /// How far below zero the balance may be spent; zero for pure prepaid.
+    pub credit_limit: Money,
+    /// Below this remaining balance answers say `low_balance`; absent: only a last grant does.
+    pub low_balance_limit: Option<Money>,
+    /// True when every new grant is refused.
+    pub blocked: bool,
+    /// Its identities besides its own id.
+    pub identities: Vec<SubscriberId>,
+    /// Sessions that are open now.
+    pub open_sessions: u32,
+}
+
+/// One line of an account's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// When it last changed.
+    pub at: UtcMs,
+    /// What it was.
+    pub kind: MovementKind,
+    /// What it did to the balance; a session has one line that grows.
+    pub amount: Money,
+    /// The operation id of a top-up or debit, the session id otherwise.
+    pub reference: Box<str>,
+    /// The balance right after `at`.
+    pub balance: Money,
+}
+
+/// What moved money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MovementKind {
+    /// Money came in.
+    TopUp,
+    /// An operator took money out.
+    Debit,
+    /// A session or event was charged.
+    Charge,
+    /// A session or event gave back: a refund, or a provisional settlement that was too high.
+    Refund,
+}
+
+/// Adds a movement, or lets the line of the same session grow; keeps the newest [`HISTORY_LENGTH`].
+pub(crate) fn remember(history: &mut VecDeque<Movement>, movement: Movement) {
+    let grows = matches!(movement.kind, MovementKind::Charge | MovementKind::Refund);
+    let earlier = history.iter_mut().find(|line| line.kind == movement.kind && line.reference == movement.reference);
+    if let (true, Some(line)) = (grows, earlier) {
+        line.amount += movement.amount;
+        line.at = movement.at;
+        line.balance = movement.balance;
+        return;
+    }
+    if history.len() >= HISTORY_LENGTH {
+        history.pop_front();
+    }
+    history.push_back(movement);
+}

@@ -1,0 +1,363 @@
+//! The only writer. Each change is checked whole before anything is touched, so that a change that does not fit
+//! leaves the books as they were.
+
+use types::charging::{Notification, NotificationKind, SessionPhase, SubscriberIdKind};
+use types::{ClientId, ErrorClass, Money, SessionId, UtcMs};
+
+use super::{Books, Operation};
+use crate::account::{Account, AccountKey, Limits, Movement, MovementKind, remember};
+use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
+use crate::index::identity_hash;
+use crate::session::{Group, Session, StoredAnswer};
+
+/// A change that does not fit the books: the log is not the continuation of this state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Names an account that is not there.
+    #[error("change names an account that is not in the books")]
+    UnknownAccount,
+    /// Creates an account that is there.
+    #[error("change creates an account that is in the books already")]
+    AccountExists,
+    /// More accounts than numbers for them.
+    #[error("more than 2^32 accounts or tenants")]
+    Full,
+    /// Names a session that is not there.
+    #[error("change names session {0}, which is not in the books")]
+    UnknownSession(SessionId),
+    /// Opens a session that is there.
+    #[error("change opens session {0}, which is in the books already")]
+    SessionExists(SessionId),
+    /// A new group came without its rate.
+    #[error("change adds rating group {0} without a rate")]
+    GroupWithoutRate(u32),
+}
+
+impl ApplyError {
+    /// Always [`ErrorClass::Fatal`].
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Fatal
+    }
+}
+
+impl Books {
+    /// Applies one decided change.
+    ///
+    /// # Errors
+    /// When the change does not fit; nothing is changed then.
+    pub fn apply(&mut self, change: &Change) -> Result<(), ApplyError> {
+        match change {
+            Change::AccountCreated(created) => self.create_account(created),
+            Change::Transferred(transferred) => self.transfer(transferred),
+            Change::Blocked { account, blocked } => {
+                self.account_mut(account)?.blocked = *blocked;
+                Ok(())
+            }
+            Change::SessionOpened(opened) => self.open_session(opened),
+            Change::SessionChanged(changed) => self.change_session(changed),
+            Change::Answered(answered) => self.store_answer(answered),
+            Change::Notified { client_id, notification } => {
+                self.notify(client_id, notification);
+                Ok(())
+            }
+            Change::NotificationsConfirmed { client_id, through } => {
+                self.forget_notifications(client_id, |notification| notification.sequence <= *through);
+                Ok(())
+            }
+            Change::KeysDropped { sessions_before, operations_before } => {
+                self.drop_sessions(*sessions_before);
+                self.drop_operations(*operations_before);
+                Ok(())
+            }
+        }
+    }
+
+    /// Applies the changes of one decision in their order.
+    ///
+    /// # Errors
+    /// At the first change that does not fit; those before it are applied, and the books are of no use any more.
+    pub fn apply_all<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), ApplyError> {
+        changes.into_iter().try_for_each(|change| self.apply(change))
+    }
+
+    fn create_account(&mut self, created: &AccountCreated) -> Result<(), ApplyError> {
+        if self.account_at(&created.key).is_some() {
+            return Err(ApplyError::AccountExists);
+        }
+        let number = u32::try_from(self.accounts.len()).map_err(|_| ApplyError::Full)?;
+        let known = self.tenants.iter().position(|tenant| *tenant == created.key.tenant);
+        let tenant = u32::try_from(known.unwrap_or(self.tenants.len())).map_err(|_| ApplyError::Full)?;
+        if known.is_none() {
+            self.tenants.push(created.key.tenant.clone());
+        }
+        let tenant_name = created.key.tenant.as_str();
+        let own = identity_hash(tenant_name, SubscriberIdKind::Private, created.key.id.as_str());
+        self.identities.insert(own, number);
+        for identity in &created.identities {
+            let hash = identity_hash(tenant_name, identity.kind, identity.value.expose());
+            self.identities.insert(hash, number);
+        }
+        let limits = Limits { low_balance: created.low_balance_limit, credit: created.credit_limit };
+        let limited = limits.low_balance.is_some() || !limits.credit.is_zero();
+        self.accounts.push(Account {
+            id: created.key.id.clone(),
+            identities: created.identities.clone().into(),
+            balance: Money::ZERO,
+            held: Money::ZERO,
+            limits: limited.then(|| Box::new(limits)),
+            number,
+            tenant,
+            currency: created.currency,
+            blocked: false,
+        });
+        Ok(())
+    }
+
+    fn transfer(&mut self, transferred: &Transferred) -> Result<(), ApplyError> {
+        let Transferred { at, fingerprint, receipt } = transferred;
+        let account = self.account_mut(&receipt.account)?;
+        account.balance += receipt.amount;
+        let (number, currency, balance) = (account.number, account.currency, account.balance);
+        self.totals.entry(currency).or_default().deposited += receipt.amount;
+        let kind = if receipt.amount.is_negative() { MovementKind::Debit } else { MovementKind::TopUp };
+        let reference = receipt.operation_id.clone();
+        let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
+        remember(self.history.entry(number).or_default(), movement);
+        self.operations_by_age.insert((*at, number, reference.clone()));
+        let operation = Operation { fingerprint: *fingerprint, receipt: receipt.clone() };
+        self.operations.insert((number, reference), operation);
+        Ok(())
+    }
+
+    fn open_session(&mut self, opened: &SessionOpened) -> Result<(), ApplyError> {
+        if self.sessions.contains_key(&opened.session_id) {
+            return Err(ApplyError::SessionExists(opened.session_id.clone()));
+        }
+        let session = Session {
+            id: opened.session_id.clone(),
+            client_id: opened.client_id.clone(),
+            account: opened.account.clone(),
+            currency: opened.currency,
+            mode: opened.mode,
+            service: opened.service,
+            phase: SessionPhase::Denied,
+            updated: UtcMs::default(),
+            deadline: None,
+            ended: None,
+            answer_time: None,
+            last_request_number: 0,
+            terminated_by: None,
+            cut: false,
+            overrun: Money::ZERO,
+            groups: Vec::new(),
+            answers: Vec::new(),
+            client_state: Box::default(),
+        };
+        self.sessions.insert(opened.session_id.clone(), session);
+        Ok(())
+    }
+
+    fn change_session(&mut self, changed: &SessionChanged) -> Result<(), ApplyError> {
+        let unknown = || ApplyError::UnknownSession(changed.session_id.clone());
+        let session = self.sessions.get(&changed.session_id).ok_or_else(unknown)?;
+        for group in &changed.groups {
+            let known = session.groups.iter().any(|kept| is_same_group(kept, group));
+            if !known && group.rate.is_none() {
+                return Err(ApplyError::GroupWithoutRate(group.rating_group));
+            }
+        }
+        let number = match &session.account {
+            Some(key) => Some(self.account_at(key).ok_or(ApplyError::UnknownAccount)?.number),
+            None if changed.groups.is_empty() => None,
+            None => return Err(ApplyError::UnknownAccount),
+        };
+        let session = self.sessions.get_mut(&changed.session_id).ok_or_else(unknown)?;
+        let before = (session.charged(), session.held());
+        let keys_before = (session.deadline, session.ended);
+        update_session(session, changed);
+        let (charged, held) = (session.charged() - before.0, session.held() - before.1);
+        let client_id = session.client_id.clone();
+        self.index_session(changed, &client_id, number, keys_before);
+        if let Some(number) = number {
+            self.move_money(number, changed, charged, held);
+        }
+        let closed = matches!(changed.phase, SessionPhase::Closed | SessionPhase::Denied);
+        if closed || changed.reauthorized {
+            self.forget_notifications(&client_id, |notification| {
+                notification.session_id == changed.session_id && is_settled(notification.kind, closed)
+            });
+        }
+        Ok(())
+    }
+
+    fn index_session(
+        &mut self,
+        changed: &SessionChanged,
+        client_id: &ClientId,
+        account: Option<u32>,
+        keys_before: (Option<UtcMs>, Option<UtcMs>),
+    ) {
+        let id = &changed.session_id;
+        let (deadline_before, end_before) = keys_before;
+        replace(&mut self.by_deadline, deadline_before, changed.deadline, id);
+        replace(&mut self.by_end, end_before, changed.ended, id);
+        let open = changed.phase == SessionPhase::Open;
+        let unsettled = open || changed.phase == SessionPhase::Expired;
+        let of_client = (client_id.clone(), id.clone());
+        if unsettled {
+            self.unsettled_by_client.insert(of_client);
+        } else {
+            self.unsettled_by_client.remove(&of_client);
+        }
+        if let Some(number) = account {
+            let of_account = (number, id.clone());
+            if open {
+                self.open_by_account.insert(of_account);
+            } else {
+                self.open_by_account.remove(&of_account);
+            }
+        }
+    }
+
+    fn move_money(&mut self, number: u32, changed: &SessionChanged, charged: Money, held: Money) {
+        let Some(account) = usize::try_from(number).ok().and_then(|number| self.accounts.get_mut(number)) else {
+            return;
+        };
+        account.balance -= charged;
+        account.held += held;
+        if charged.is_zero() {
+            return;
+        }
+        let (currency, balance) = (account.currency, account.balance);
+        self.totals.entry(currency).or_default().charged += charged;
+        let kind = if charged.is_negative() { MovementKind::Refund } else { MovementKind::Charge };
+        let reference = changed.session_id.as_str().into();
+        let movement = Movement { at: changed.updated, kind, amount: -charged, reference, balance };
+        remember(self.history.entry(number).or_default(), movement);
+    }
+
+    fn store_answer(&mut self, answered: &Answered) -> Result<(), ApplyError> {
+        let id = &answered.answer.session_id;
+        let session = self.sessions.get_mut(id).ok_or_else(|| ApplyError::UnknownSession(id.clone()))?;
+        let stored = StoredAnswer::new(answered.fingerprint, &answered.answer);
+        match session.answers.binary_search_by_key(&stored.request_number, |answer| answer.request_number) {
+            Ok(_) => {}
+            Err(at) => session.answers.insert(at, stored),
+        }
+        Ok(())
+    }
+
+    fn notify(&mut self, client_id: &ClientId, notification: &Notification) {
+        let pending = self.notifications.entry(client_id.clone()).or_default();
+        pending.retain(|earlier| !is_replaced(earlier, notification));
+        pending.push_back(notification.clone());
+        self.last_notification = self.last_notification.max(notification.sequence);
+    }
+
+    fn forget_notifications(&mut self, client_id: &ClientId, is_done: impl Fn(&Notification) -> bool) {
+        if let Some(pending) = self.notifications.get_mut(client_id) {
+            pending.retain(|notification| !is_done(notification));
+            if pending.is_empty() {
+                self.notifications.remove(client_id);
+            }
+        }
+    }
+
+    fn drop_sessions(&mut self, before: UtcMs) {
+        while let Some((ended, id)) = self.by_end.pop_first() {
+            if ended >= before {
+                self.by_end.insert((ended, id));
+                return;
+            }
+            let Some(session) = self.sessions.remove(&id) else { continue };
+            if let Some(currency) = session.currency {
+                self.totals.entry(currency).or_default().forgotten += session.charged();
+            }
+            // An expired session that nobody ever came back for is final now.
+            self.forget_notifications(&session.client_id, |notification| notification.session_id == id);
+            self.unsettled_by_client.remove(&(session.client_id, id));
+        }
+    }
+
+    fn drop_operations(&mut self, before: UtcMs) {
+        while let Some((made, number, id)) = self.operations_by_age.pop_first() {
+            if made >= before {
+                self.operations_by_age.insert((made, number, id));
+                return;
+            }
+            self.operations.remove(&(number, id));
+        }
+    }
+
+    fn account_mut(&mut self, key: &AccountKey) -> Result<&mut Account, ApplyError> {
+        let number = self.account_at(key).ok_or(ApplyError::UnknownAccount)?.number;
+        let at = usize::try_from(number).map_err(|_| ApplyError::Full)?;
+        self.accounts.get_mut(at).ok_or(ApplyError::UnknownAccount)
+    }
+}
+
+/// Whether a session that reported by itself, or ended, has no more need of a notification.
+pub(crate) fn is_settled(kind: NotificationKind, closed: bool) -> bool {
+    closed || kind == NotificationKind::Reauthorize
+}
+
+/// Whether `newer` says all that `earlier` did.
+pub(crate) fn is_replaced(earlier: &Notification, newer: &Notification) -> bool {
+    earlier.session_id == newer.session_id
+        && (earlier.kind == NotificationKind::Reauthorize) == (newer.kind == NotificationKind::Reauthorize)
+}
+
+fn is_same_group(kept: &Group, change: &crate::change::GroupChange) -> bool {
+    kept.rating_group == change.rating_group && kept.service_identifier == change.service_identifier
+}
+
+fn update_session(session: &mut Session, changed: &SessionChanged) {
+    session.phase = changed.phase;
+    session.updated = changed.updated;
+    session.deadline = changed.deadline;
+    session.ended = changed.ended;
+    session.answer_time = changed.answer_time;
+    session.last_request_number = changed.last_request_number;
+    session.terminated_by = changed.terminated_by;
+    session.cut = changed.cut;
+    session.overrun = changed.overrun;
+    if let Some(state) = &changed.client_state {
+        session.client_state = state.clone().into();
+    }
+    for change in &changed.groups {
+        let known = session.groups.iter_mut().find(|kept| is_same_group(kept, change));
+        match (known, &change.rate) {
+            (Some(group), rate) => {
+                group.meter = change.meter;
+                if let Some(rate) = rate {
+                    group.rate = rate.clone();
+                }
+            }
+            (None, Some(rate)) => session.groups.push(Group {
+                rating_group: change.rating_group,
+                service_identifier: change.service_identifier,
+                rate: rate.clone(),
+                meter: change.meter,
+            }),
+            (None, None) => {}
+        }
+    }
+}
+
+fn replace(
+    index: &mut std::collections::BTreeSet<(UtcMs, SessionId)>,
+    old: Option<UtcMs>,
+    new: Option<UtcMs>,
+    id: &SessionId,
+) {
+    if old == new {
+        return;
+    }
+    if let Some(old) = old {
+        index.remove(&(old, id.clone()));
+    }
+    if let Some(new) = new {
+        index.insert((new, id.clone()));
+    }
+}

@@ -1,0 +1,166 @@
+//! The auditor: whether the books agree with themselves. Reads everything; for tests, start-up and inspection.
+
+use std::collections::BTreeMap;
+
+use types::charging::SessionPhase;
+use types::{Currency, ErrorClass, Money, SessionId};
+
+use super::Books;
+use crate::account::AccountKey;
+
+/// Books that do not agree with themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Imbalance {
+    /// An account's holds are not the sum of its sessions' holds.
+    #[error("account {account:?} holds {held}, its sessions {sessions}")]
+    Held {
+        /// Which account.
+        account: AccountKey,
+        /// What the account says.
+        held: Money,
+        /// What its sessions say.
+        sessions: Money,
+    },
+    /// A hold below zero, or one of a session that is not open.
+    #[error("session {session_id} holds {held} in phase {phase:?}")]
+    StrayHold {
+        /// Which session.
+        session_id: SessionId,
+        /// What it holds.
+        held: Money,
+        /// Where it stands.
+        phase: SessionPhase,
+    },
+    /// Money came from nowhere or went nowhere.
+    #[error("{currency}: deposited {deposited}, but balances {balances} and charged {charged}")]
+    Money {
+        /// Which currency.
+        currency: Currency,
+        /// Top-ups less debits.
+        deposited: Money,
+        /// Sum of the balances.
+        balances: Money,
+        /// Charged in all.
+        charged: Money,
+    },
+    /// The sum charged is not what the sessions were charged.
+    #[error("{currency}: charged {charged}, but sessions {sessions}")]
+    Charged {
+        /// Which currency.
+        currency: Currency,
+        /// The running sum.
+        charged: Money,
+        /// Sum over kept and forgotten sessions.
+        sessions: Money,
+    },
+    /// An index names a session that is not as it says, or leaves one out.
+    #[error("index {0} does not agree with the sessions")]
+    Index(&'static str),
+}
+
+impl Imbalance {
+    /// Always [`ErrorClass::Fatal`].
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Fatal
+    }
+}
+
+impl Books {
+    /// Checks that no money appeared or vanished, that every hold belongs to an open session, and that the indexes
+    /// agree with the sessions.
+    ///
+    /// # Errors
+    /// The first disagreement found.
+    pub fn check(&self) -> Result<(), Imbalance> {
+        self.check_holds()?;
+        self.check_money()?;
+        self.check_indexes()
+    }
+
+    fn check_holds(&self) -> Result<(), Imbalance> {
+        let mut by_account: BTreeMap<&AccountKey, Money> = BTreeMap::new();
+        for session in self.sessions.values() {
+            let (held, phase) = (session.held(), session.phase);
+            let stray = phase != SessionPhase::Open && !held.is_zero();
+            if stray || session.groups.iter().any(|group| group.meter.held.is_negative()) {
+                return Err(Imbalance::StrayHold { session_id: session.id.clone(), held, phase });
+            }
+            if let Some(account) = &session.account {
+                *by_account.entry(account).or_default() += held;
+            }
+        }
+        for account in &self.accounts {
+            let key = self.key_of(account);
+            let sessions = by_account.get(&key).copied().unwrap_or_default();
+            if sessions != account.held {
+                return Err(Imbalance::Held { account: key, held: account.held, sessions });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_money(&self) -> Result<(), Imbalance> {
+        let mut balances: BTreeMap<Currency, Money> = BTreeMap::new();
+        let mut sessions: BTreeMap<Currency, Money> = BTreeMap::new();
+        for account in &self.accounts {
+            *balances.entry(account.currency).or_default() += account.balance;
+        }
+        for session in self.sessions.values() {
+            if let Some(currency) = session.currency {
+                *sessions.entry(currency).or_default() += session.charged();
+            }
+        }
+        let currencies = balances.keys().chain(sessions.keys()).chain(self.totals.keys());
+        for currency in currencies.copied() {
+            let totals = self.totals.get(&currency).copied().unwrap_or_default();
+            let balances = balances.get(&currency).copied().unwrap_or_default();
+            let sessions = sessions.get(&currency).copied().unwrap_or_default() + totals.forgotten;
+            let (deposited, charged) = (totals.deposited, totals.charged);
+            if deposited != balances + charged {
+                return Err(Imbalance::Money { currency, deposited, balances, charged });
+            }
+            if charged != sessions {
+                return Err(Imbalance::Charged { currency, charged, sessions });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_indexes(&self) -> Result<(), Imbalance> {
+        let (mut open, mut unsettled, mut due, mut ended) = (0, 0, 0, 0);
+        for session in self.sessions.values() {
+            let number = session.account.as_ref().and_then(|key| self.account_at(key)).map(|account| account.number);
+            let is_open = session.phase == SessionPhase::Open;
+            let of_account = number.is_some_and(|number| self.open_by_account.contains(&(number, session.id.clone())));
+            let of_client = self.unsettled_by_client.contains(&(session.client_id.clone(), session.id.clone()));
+            let is_unsettled = is_open || session.phase == SessionPhase::Expired;
+            if of_account != is_open || session.deadline.is_some() != is_open || session.ended.is_some() == is_open {
+                return Err(Imbalance::Index("open sessions"));
+            }
+            if of_client != is_unsettled {
+                return Err(Imbalance::Index("unsettled sessions"));
+            }
+            let by_deadline = session.deadline.is_none_or(|at| self.by_deadline.contains(&(at, session.id.clone())));
+            let by_end = session.ended.is_none_or(|at| self.by_end.contains(&(at, session.id.clone())));
+            if !by_deadline || !by_end {
+                return Err(Imbalance::Index("deadlines and ends"));
+            }
+            open += usize::from(is_open);
+            unsettled += usize::from(is_unsettled);
+            due += usize::from(session.deadline.is_some());
+            ended += usize::from(session.ended.is_some());
+        }
+        let counted = [
+            ("open sessions", open, self.open_by_account.len()),
+            ("unsettled sessions", unsettled, self.unsettled_by_client.len()),
+            ("deadlines", due, self.by_deadline.len()),
+            ("ends", ended, self.by_end.len()),
+            ("operations", self.operations.len(), self.operations_by_age.len()),
+        ];
+        match counted.iter().find(|(_, counted, indexed)| counted != indexed) {
+            Some((name, ..)) => Err(Imbalance::Index(name)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The state of the ledger in memory, and what can be read from it. Only [`Books::apply`] writes.
+
+mod apply;
+mod audit;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use types::charging::{Notification, SessionSummary, SubscriberId, SubscriberIdKind};
+use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
+
+use crate::account::{Account, AccountKey, AccountView, Movement};
+use crate::fingerprint::Fingerprint;
+use crate::index::{IdentityIndex, identity_hash};
+use crate::outcome::Receipt;
+use crate::session::Session;
+
+pub use apply::ApplyError;
+pub(crate) use apply::{is_replaced, is_settled};
+pub use audit::Imbalance;
+
+/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    tenants: Vec<Tenant>,
+    /// By account number.
+    accounts: Vec<Account>,
+    identities: IdentityIndex,
+    history: BTreeMap<u32, VecDeque<Movement>>,
+    operations: BTreeMap<(u32, Box<str>), Operation>,
+    operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
+    sessions: HashMap<SessionId, Session>,
+    open_by_account: BTreeSet<(u32, SessionId)>,
+    /// Open and expired ones: what a client still has to close.
+    unsettled_by_client: BTreeSet<(ClientId, SessionId)>,
+    by_deadline: BTreeSet<(UtcMs, SessionId)>,
+    by_end: BTreeSet<(UtcMs, SessionId)>,
+    notifications: BTreeMap<ClientId, VecDeque<Notification>>,
+    last_notification: u64,
+    totals: BTreeMap<Currency, Totals>,
+}
+
+/// A top-up or debit that is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Operation {
+    pub fingerprint: Fingerprint,
+    pub receipt: Receipt,
+}
+
+/// Sums that must agree with the accounts and sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Totals {
+    /// Top-ups less debits.
+    deposited: Money,
+    /// Charged by sessions and events.
+    charged: Money,
+    /// The part of it whose sessions are forgotten.
+    forgotten: Money,
+}
+
+impl Books {
+    /// Empty books.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The account of an identity; a private identity may be the account's id.
+    pub fn find_account(&self, tenant: &Tenant, identity: &SubscriberId) -> Option<AccountKey> {
+        let account = self.lookup(tenant, identity.kind, identity.value.expose())?;
+        Some(AccountKey { tenant: tenant.clone(), id: account.id.clone() })
+    }
+
+    /// An account as it stands.
+    pub fn account(&self, key: &AccountKey) -> Option<AccountView> {
+        self.account_at(key).map(|account| self.view(account))
+    }
+
+    /// All accounts of a tenant, or all there are, in the order of their creation.
+    pub fn accounts(&self, tenant: Option<&Tenant>) -> impl Iterator<Item = AccountView> {
+        let wanted = move |account: &&Account| tenant.is_none_or(|tenant| self.tenant_of(account) == Some(tenant));
+        self.accounts.iter().filter(wanted).map(|account| self.view(account))
+    }
+
+    /// How many accounts there are.
+    pub fn account_count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// The newest movements of an account, oldest first; empty for an unknown account.
+    pub fn history(&self, key: &AccountKey) -> Vec<Movement> {
+        let number = self.account_at(key).map(|account| account.number);
+        number
+            .and_then(|number| self.history.get(&number))
+            .map(|lines| lines.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// A session, in whatever phase, as long as its keys are kept.
+    pub fn session(&self, session_id: &SessionId) -> Option<SessionSummary> {
+        self.sessions.get(session_id).map(Session::summary)
+    }
+
+    /// The payer of a session.
+    pub fn payer_of(&self, session_id: &SessionId) -> Option<AccountKey> {
+        self.sessions.get(session_id).and_then(|session| session.account.clone())
+    }
+
+    /// The sessions that a client still has to close: open, or expired and settled provisionally only.
+    pub fn sessions_of(&self, client_id: &ClientId) -> Vec<SessionSummary> {
+        let from = (client_id.clone(), SessionId::from(""));
+        let of_client = self.unsettled_by_client.range(from..).take_while(|(client, _)| client == client_id);
+        of_client.filter_map(|(_, session_id)| self.session(session_id)).collect()
+    }
+
+    /// The open sessions of an account.
+    pub fn sessions_on(&self, key: &AccountKey) -> Vec<SessionSummary> {
+        let number = self.account_at(key).map(|account| account.number);
+        let open = number.into_iter().flat_map(|number| self.open_on(number));
+        open.map(Session::summary).collect()
+    }
+
+    /// All open or expired sessions, by client.
+    pub fn unsettled_sessions(&self) -> impl Iterator<Item = SessionSummary> {
+        self.unsettled_by_client.iter().filter_map(|(_, session_id)| self.session(session_id))
+    }
+
+    /// All sessions whose keys are kept, in no order.
+    pub fn kept_sessions(&self) -> impl Iterator<Item = SessionSummary> {
+        self.sessions.values().map(Session::summary)
+    }
+
+    /// How many sessions hold a reservation or could.
+    pub fn open_session_count(&self) -> usize {
+        self.by_deadline.len()
+    }
+
+    /// How many sessions are kept, the ended ones with their keys included.
+    pub fn kept_session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What a client has not confirmed yet, oldest first.
+    pub fn notifications(&self, client_id: &ClientId) -> Vec<Notification> {
+        self.pending(client_id).cloned().collect()
+    }
+
+    /// When the next open session expires; before that [`crate::Command::Expire`] only drops old keys.
+    pub fn next_deadline(&self) -> Option<UtcMs> {
+        self.by_deadline.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The tariff plan versions that kept sessions were rated with, each once: they must stay available.
+    pub fn plan_versions(&self) -> impl Iterator<Item = u128> {
+        let rated = self.sessions.values().flat_map(|session| &session.groups);
+        rated.map(|group| group.rate.plan_version).collect::<BTreeSet<u128>>().into_iter()
+    }
+
+    pub(crate) fn account_at(&self, key: &AccountKey) -> Option<&Account> {
+        let accepts = |account: &Account| account.id == key.id && self.tenant_of(account) == Some(&key.tenant);
+        self.candidate(&key.tenant, SubscriberIdKind::Private, key.id.as_str(), accepts)
+    }
+
+    pub(crate) fn lookup(&self, tenant: &Tenant, kind: SubscriberIdKind, value: &str) -> Option<&Account> {
+        let accepts = |account: &Account| account.answers_to(kind, value) && self.tenant_of(account) == Some(tenant);
+        self.candidate(tenant, kind, value, accepts)
+    }
+
+    fn candidate(
+        &self,
+        tenant: &Tenant,
+        kind: SubscriberIdKind,
+        value: &str,
+        accepts: impl Fn(&Account) -> bool,
+    ) -> Option<&Account> {
+        let hash = identity_hash(tenant.as_str(), kind, value);
+        let number = self.identities.find(hash, |number| self.numbered(number).is_some_and(&accepts))?;
+        self.numbered(number)
+    }
+
+    pub(crate) fn numbered(&self, number: u32) -> Option<&Account> {
+        self.accounts.get(usize::try_from(number).ok()?)
+    }
+
+    pub(crate) fn tenant_of(&self, account: &Account) -> Option<&Tenant> {
+        self.tenants.get(usize::try_from(account.tenant).ok()?)
+    }
+
+    pub(crate) fn key_of(&self, account: &Account) -> AccountKey {
+        let tenant = self.tenant_of(account).cloned().unwrap_or_else(|| Tenant::from(""));
+        AccountKey { tenant, id: AccountId::clone(&account.id) }
+    }
+
+    pub(crate) fn view(&self, account: &Account) -> AccountView {
+        AccountView {
+            key: self.key_of(account),
+            currency: account.currency,
+            balance: account.balance,
+            held: account.held,
+            available: account.available(),
+            credit_limit: account.credit(),
+            low_balance_limit: account.low_balance_limit(),
+            blocked: account.blocked,
+            identities: account.identities.to_vec(),
+            open_sessions: u32::try_from(self.open_on(account.number).count()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The open sessions of an account, by session id.
+    pub(crate) fn open_on(&self, number: u32) -> impl Iterator<Item = &Session> {
+        let from = (number, SessionId::from(""));
+        let of_account = self.open_by_account.range(from..).take_while(move |(account, _)| *account == number);
+        of_account.filter_map(|(_, session_id)| self.sessions.get(session_id))
+    }
+
+    pub(crate) fn kept(&self, session_id: &SessionId) -> Option<&Session> {
+        self.sessions.get(session_id)
+    }
+
+    pub(crate) fn pending(&self, client_id: &ClientId) -> impl Iterator<Item = &Notification> {
+        self.notifications.get(client_id).into_iter().flatten()
+    }
+
+    pub(crate) fn last_notification(&self) -> u64 {
+        self.last_notification
+    }
+
+    pub(crate) fn operation(&self, account: u32, operation_id: &str) -> Option<&Operation> {
+        self.operations.get(&(account, Box::from(operation_id)))
+    }
+
+    /// The open sessions whose expiry has passed, longest due first.
+    pub(crate) fn due(&self, now: UtcMs) -> impl Iterator<Item = &Session> {
+        let due = self.by_deadline.iter().take_while(move |(deadline, _)| *deadline <= now);
+        due.filter_map(|(_, session_id)| self.sessions.get(session_id))
+    }
+
+    /// When the oldest ended session ended, and when the oldest remembered operation was made.
+    pub(crate) fn oldest_keys(&self) -> (Option<UtcMs>, Option<UtcMs>) {
+        (self.by_end.first().map(|(ended, _)| *ended), self.operations_by_age.first().map(|(made, ..)| *made))
+    }
+}

@@ -1,0 +1,126 @@
+//! Accounts: creation, money in and out, blocking.
+
+use types::charging::SubscriberIdKind;
+use types::{Money, ReleaseCause};
+
+use super::{Turn, refused};
+use crate::account::{AccountKey, AccountView};
+use crate::change::{AccountCreated, Change, Transferred};
+use crate::command::{CreateAccount, Transfer};
+use crate::fingerprint::Fingerprint;
+use crate::outcome::{Decision, Outcome, Receipt, Refusal};
+
+/// Longest account id, identity or operation id, in bytes.
+const MAX_ID_BYTES: usize = 128;
+
+pub(super) fn create(turn: &Turn<'_>, create: &CreateAccount) -> Decision {
+    let CreateAccount { key, currency, identities, low_balance_limit, credit_limit } = create;
+    if !is_id(key.id.as_str()) {
+        return refused(Refusal::InvalidAccountId);
+    }
+    if turn.books.account_at(key).is_some() {
+        return refused(Refusal::AccountExists);
+    }
+    // The id is an identity, too: it must not be another account's alias.
+    if turn.books.lookup(&key.tenant, SubscriberIdKind::Private, key.id.as_str()).is_some() {
+        return refused(Refusal::IdentityTaken(SubscriberIdKind::Private));
+    }
+    for identity in identities {
+        let value = identity.value.expose();
+        if !is_id(value) || turn.books.lookup(&key.tenant, identity.kind, value).is_some() {
+            return refused(Refusal::IdentityTaken(identity.kind));
+        }
+    }
+    let credit_limit = credit_limit.unwrap_or_default();
+    let warning = low_balance_limit.unwrap_or_default();
+    if credit_limit.is_negative() || credit_limit > Money::LIMIT || warning > Money::LIMIT || warning < -Money::LIMIT {
+        return refused(Refusal::InvalidAmount);
+    }
+    let created = AccountCreated {
+        key: key.clone(),
+        currency: *currency,
+        identities: identities.clone(),
+        low_balance_limit: *low_balance_limit,
+        credit_limit,
+    };
+    let view = AccountView {
+        key: key.clone(),
+        currency: *currency,
+        balance: Money::ZERO,
+        held: Money::ZERO,
+        available: credit_limit,
+        credit_limit,
+        low_balance_limit: *low_balance_limit,
+        blocked: false,
+        identities: identities.clone(),
+        open_sessions: 0,
+    };
+    Decision { outcome: Outcome::Account(Box::new(view)), changes: vec![Change::AccountCreated(Box::new(created))] }
+}
+
+/// A top-up (`credit`) or a debit.
+pub(super) fn transfer(turn: &Turn<'_>, transfer: &Transfer, credit: bool) -> Decision {
+    let Some(account) = turn.books.account_at(&transfer.account) else {
+        return refused(Refusal::UnknownAccount);
+    };
+    if !is_id(&transfer.operation_id) {
+        return refused(Refusal::InvalidOperationId);
+    }
+    let fingerprint = Fingerprint::of_transfer(credit, transfer.amount);
+    if let Some(earlier) = turn.books.operation(account.number, &transfer.operation_id) {
+        return if earlier.fingerprint == fingerprint {
+            let outcome = Outcome::Transferred(Box::new(earlier.receipt.clone()));
+            Decision { outcome, changes: Vec::new() }
+        } else {
+            refused(Refusal::OperationReused)
+        };
+    }
+    if transfer.currency.is_some_and(|currency| currency != account.currency) {
+        return refused(Refusal::CurrencyMismatch { account: account.currency });
+    }
+    if transfer.amount <= Money::ZERO || transfer.amount > Money::LIMIT {
+        return refused(Refusal::InvalidAmount);
+    }
+    let available = account.available();
+    if !credit && transfer.amount > available {
+        return refused(Refusal::NotEnoughCredit { available });
+    }
+    let amount = if credit { transfer.amount } else { -transfer.amount };
+    if account.balance + amount > Money::LIMIT {
+        return refused(Refusal::InvalidAmount);
+    }
+    let receipt = Receipt {
+        account: transfer.account.clone(),
+        operation_id: transfer.operation_id.clone(),
+        amount,
+        currency: account.currency,
+        balance: account.balance + amount,
+        available: available + amount,
+    };
+    let transferred = Transferred { at: turn.now, fingerprint, receipt: receipt.clone() };
+    let mut changes = vec![Change::Transferred(Box::new(transferred))];
+    if credit && receipt.available > Money::ZERO {
+        changes.extend(turn.reauthorize(turn.books.open_on(account.number)));
+    }
+    Decision { outcome: Outcome::Transferred(Box::new(receipt)), changes }
+}
+
+/// Blocks, which ends the open sessions, or unblocks.
+pub(super) fn block(turn: &Turn<'_>, key: &AccountKey, blocked: bool) -> Decision {
+    let Some(account) = turn.books.account_at(key) else {
+        return refused(Refusal::UnknownAccount);
+    };
+    let view = AccountView { blocked, ..turn.books.view(account) };
+    let mut changes = Vec::new();
+    if account.blocked != blocked {
+        changes.push(Change::Blocked { account: key.clone(), blocked });
+        if blocked {
+            changes.extend(turn.abort(turn.books.open_on(account.number), ReleaseCause::AccountBlocked));
+        }
+    }
+    Decision { outcome: Outcome::Account(Box::new(view)), changes }
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ID_BYTES
+}

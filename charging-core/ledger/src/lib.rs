@@ -1,0 +1,32 @@
+//! Exact money: accounts, charging sessions, reservations, and the one pure function that decides about them.
+//!
+//! [`decide`] reads the [`Books`] and says what to answer and which [`Change`]s follow; [`Books::apply`] is the only
+//! writer and never rates, so recovery is applying the logged changes again. No I/O, no clock, no randomness: the time
+//! comes as an argument, prices come through the trait [`Pricing`], and the server stores what was decided before it
+//! answers.
+//!
+//! Every debit is price(total usage so far) - charged so far. A grant reserves price(usage at the end of the grant) -
+//! charged. Slicing, copies, lost answers and reordering therefore never change what a session costs.
+
+mod account;
+mod books;
+mod change;
+mod command;
+mod decide;
+mod fingerprint;
+mod index;
+mod outcome;
+mod pricing;
+mod session;
+mod settings;
+
+pub use account::{AccountKey, AccountView, HISTORY_LENGTH, Movement, MovementKind};
+pub use books::{ApplyError, Books, Imbalance};
+pub use change::{AccountCreated, Answered, Change, GroupChange, SessionChanged, SessionOpened, Transferred};
+pub use command::{Command, CreateAccount, Transfer};
+pub use decide::decide;
+pub use fingerprint::Fingerprint;
+pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Refusal};
+pub use pricing::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
+pub use session::{Group, MAX_USAGE, Meter};
+pub use settings::Settings;

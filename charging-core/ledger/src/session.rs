@@ -1,0 +1,201 @@
+//! A charging session as it is kept: its groups with their meters, and the answers given under its keys.
+
+use serde::{Deserialize, Serialize};
+use types::charging::{
+    ChargingAnswer, ChargingMode, Cost, FailureHandling, Notification, ResultCode, Service, SessionPhase,
+    SessionSummary, UnitAnswer, Units,
+};
+use types::{ClientId, Currency, Money, SessionId, UtcMs};
+
+use crate::account::AccountKey;
+use crate::fingerprint::Fingerprint;
+use crate::pricing::RateKey;
+
+/// Most usage of one group in one session, in its unit: 2^50 (35 000 years, a petabyte). More is refused, so that
+/// prices stay far inside `i128`.
+pub const MAX_USAGE: u64 = 1 << 50;
+
+/// Where one rating group of a session stands; usage in milliseconds, octets or units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    /// Reported as used, in all.
+    pub used: u64,
+    /// Charged usage, rounded up to whole increments.
+    pub billable: u64,
+    /// The usage at which the last grant ends.
+    pub reach: u64,
+    /// The request that the last grant answered.
+    pub granted_by: u32,
+    /// True when that grant was the last.
+    pub final_grant: bool,
+    /// What the usage costs.
+    pub cost: Money,
+    /// Taken from the account so far. Less than `cost` in the modes that debit at the end or never.
+    pub charged: Money,
+    /// Reserved on the account for the rest of the grant.
+    pub held: Money,
+    /// The rate that applied last, for one minute; absent for other units than time.
+    pub per_minute_rate: Option<Money>,
+}
+
+/// One rating group of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The rating group; 0 for voice.
+    pub rating_group: u32,
+    /// Part of the key where present.
+    pub service_identifier: Option<u32>,
+    /// Its rate.
+    pub rate: RateKey,
+    /// Where it stands.
+    pub meter: Meter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub id: SessionId,
+    pub client_id: ClientId,
+    /// Absent when the payer was unknown and the session denied.
+    pub account: Option<AccountKey>,
+    /// The account's currency.
+    pub currency: Option<Currency>,
+    pub mode: ChargingMode,
+    pub service: Service,
+    pub phase: SessionPhase,
+    /// When the ledger last decided about it.
+    pub updated: UtcMs,
+    /// When it expires; only while open.
+    pub deadline: Option<UtcMs>,
+    /// When its keys began to age; absent while open.
+    pub ended: Option<UtcMs>,
+    pub answer_time: Option<UtcMs>,
+    pub last_request_number: u32,
+    /// The request that closed it.
+    pub terminated_by: Option<u32>,
+    /// True when it was closed by our own cut for lack of credit.
+    pub cut: bool,
+    pub overrun: Money,
+    pub groups: Vec<Group>,
+    /// By request number.
+    pub answers: Vec<StoredAnswer>,
+    pub client_state: Box<[u8]>,
+}
+
+/// An answer without what its session already says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredAnswer {
+    pub request_number: u32,
+    pub fingerprint: Fingerprint,
+    result_code: ResultCode,
+    failure_handling: FailureHandling,
+    session_failover: bool,
+    low_balance: bool,
+    units: Box<[UnitAnswer]>,
+    cost: Option<Cost>,
+    remaining_balance: Option<Money>,
+    notifications: Box<[Notification]>,
+}
+
+impl StoredAnswer {
+    pub fn new(fingerprint: Fingerprint, answer: &ChargingAnswer) -> Self {
+        Self {
+            request_number: answer.request_number,
+            fingerprint,
+            result_code: answer.result_code,
+            failure_handling: answer.failure_handling,
+            session_failover: answer.session_failover,
+            low_balance: answer.low_balance,
+            units: answer.units.clone().into(),
+            cost: answer.cost,
+            remaining_balance: answer.remaining_balance,
+            notifications: answer.notifications.clone().into(),
+        }
+    }
+
+    /// The answer as it was given.
+    pub fn restore(&self, session_id: &SessionId) -> ChargingAnswer {
+        ChargingAnswer {
+            session_id: session_id.clone(),
+            request_number: self.request_number,
+            result_code: self.result_code,
+            units: self.units.to_vec(),
+            cost: self.cost,
+            remaining_balance: self.remaining_balance,
+            low_balance: self.low_balance,
+            failure_handling: self.failure_handling,
+            session_failover: self.session_failover,
+            notifications: self.notifications.to_vec(),
+        }
+    }
+}
+
+impl Session {
+    pub fn answer(&self, request_number: u32) -> Option<&StoredAnswer> {
+        let at = self.answers.binary_search_by_key(&request_number, |answer| answer.request_number).ok()?;
+        self.answers.get(at)
+    }
+
+    pub fn charged(&self) -> Money {
+        self.groups.iter().map(|group| group.meter.charged).sum()
+    }
+
+    pub fn held(&self) -> Money {
+        self.groups.iter().map(|group| group.meter.held).sum()
+    }
+
+    /// True when there is proof that charging began.
+    pub fn answered(&self) -> bool {
+        self.answer_time.is_some() || self.groups.iter().any(|group| group.meter.used > 0)
+    }
+
+    /// True when the last grant of some group was less than was asked for.
+    pub fn short_of_credit(&self) -> bool {
+        self.groups.iter().any(|group| group.meter.final_grant)
+    }
+
+    pub fn summary(&self) -> SessionSummary {
+        let first = self.groups.first().map(|group| group.meter).unwrap_or_default();
+        let timed = if self.service == Service::Voice { first } else { Meter::default() };
+        SessionSummary {
+            session_id: self.id.clone(),
+            client_id: self.client_id.clone(),
+            phase: self.phase,
+            last_request_number: self.last_request_number,
+            used_time_ms: timed.used,
+            granted_time_ms: timed.reach,
+            final_grant: self.short_of_credit(),
+            billable_ms: timed.billable,
+            cost: self.currency.filter(|_| self.phase != SessionPhase::Denied).map(|currency| Cost {
+                currency,
+                amount: self.groups.iter().map(|group| group.meter.cost).sum(),
+                per_minute_rate: first.per_minute_rate,
+                overrun: self.overrun,
+            }),
+            answer_time: self.answer_time,
+            updated: self.updated,
+            client_state: self.client_state.to_vec(),
+        }
+    }
+}
+
+/// The amount of the service's own unit: milliseconds for voice, octets for data, otherwise specific units. Absent
+/// when the units say nothing in it; saturates, and what exceeds [`MAX_USAGE`] is refused by the caller.
+pub(crate) fn measure(service: Service, units: &Units) -> Option<u64> {
+    match service {
+        Service::Voice => units.time_ms,
+        Service::Data => units.total_octets.or(match (units.input_octets, units.output_octets) {
+            (None, None) => None,
+            (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+        }),
+        Service::Sms | Service::Mms | Service::Generic => units.specific_units,
+    }
+}
+
+/// An amount of the service's own unit.
+pub(crate) fn express(service: Service, amount: u64) -> Units {
+    match service {
+        Service::Voice => Units::time(amount),
+        Service::Data => Units { total_octets: Some(amount), ..Units::default() },
+        Service::Sms | Service::Mms | Service::Generic => Units { specific_units: Some(amount), ..Units::default() },
+    }
+}

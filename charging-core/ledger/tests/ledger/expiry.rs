@@ -1,0 +1,69 @@
+//! Sessions that nobody reports on any more, and keys that grow old.
+
+use types::charging::{ChargingRequest, ResultCode, SessionPhase};
+
+use crate::desk::{Desk, NOON, cost, granted, initial, termination, update};
+use crate::examples::example_1;
+use crate::tariff::{Tariff, r1, r3};
+
+const HOUR: u64 = 3_600_000;
+
+#[test]
+fn an_unanswered_session_expires_for_nothing() {
+    let mut desk = Desk::with(Tariff::of(r3()), "1.00");
+    desk.answer(&initial("s", 30));
+    assert!(desk.at(180_000 + 60_000 + 60_000 - 1).sweep().is_empty());
+    assert_eq!(desk.at(180_000 + 60_000 + 60_000).sweep().len(), 1);
+    desk.expect("a", "1.00", "0");
+}
+
+#[test]
+fn an_expired_session_that_lives_goes_on() {
+    let mut desk = example_1(2);
+    desk.at(200_000).sweep();
+    desk.expect("a", "0.45", "0");
+    let answer = desk.at(201_000).answer(&update("s", 2, 35_000, 30));
+    assert_eq!((granted(&answer), cost(&answer).0.as_str()), ((30_000, false), "0.6"));
+    desk.expect("a", "0.40", "0.30");
+    assert_eq!(desk.books.session(&"s".into()).map(|session| session.phase), Some(SessionPhase::Open));
+    desk.at(400_000).sweep();
+    desk.expect("a", "0.10", "0");
+    desk.answer(&termination("s", 3, 1000));
+    desk.expect("a", "0.39", "0");
+}
+
+#[test]
+fn expiry_of_many_goes_one_by_one_and_oldest_first() {
+    let mut desk = Desk::with(Tariff::of(r1()), "10");
+    for (at, session) in [(0, "late"), (1, "later"), (2, "latest")] {
+        desk.at(at).answer(&initial(session, 30));
+    }
+    assert_eq!(desk.at(HOUR).sweep(), ["late".into(), "later".into(), "latest".into()]);
+    assert_eq!(desk.books.next_deadline(), None);
+}
+
+#[test]
+fn keys_live_as_long_as_the_window_and_are_never_applied_after_it() {
+    let mut desk = example_1(4);
+    let first = desk.answer(&initial("s", 30));
+    desk.at(70_000 + 49 * HOUR - 1).sweep();
+    assert_eq!(desk.answer(&initial("s", 30)), first, "kept: the window and an hour for clocks that differ");
+    desk.at(70_000 + 49 * HOUR + 120_000).sweep();
+    assert_eq!(desk.books.kept_session_count(), 0);
+    for request in [initial("s", 30), update("s", 1, 25_000, 30), termination("s", 3, 20_000)] {
+        assert_eq!(desk.answer(&request).result_code, ResultCode::EXPIRED);
+    }
+    desk.expect("a", "0.30", "0");
+    let fresh = ChargingRequest { event_time: desk.now, ..update("s", 1, 25_000, 30) };
+    assert_eq!(desk.answer(&fresh).result_code, ResultCode::UNKNOWN_SESSION);
+    assert!(desk.now > NOON);
+}
+
+#[test]
+fn a_provisional_settlement_that_nobody_replaces_is_final() {
+    let mut desk = example_1(2);
+    desk.at(HOUR).sweep();
+    desk.at(60 * HOUR).sweep();
+    assert!(desk.books.sessions_of(&"agent-1".into()).is_empty());
+    desk.expect("a", "0.45", "0");
+}

@@ -1,0 +1,13 @@
+//! The ledger through its public face: the worked examples of the money, keys, modes, accounts, and random operations.
+
+mod accounts;
+mod desk;
+mod examples;
+mod examples_more;
+mod expiry;
+mod keys;
+mod modes;
+mod notices;
+mod random;
+mod slicing;
+mod tariff;
