@@ -1,0 +1,71 @@
+//! The kinds of agents. A further one is its crate, one file here, and one line in [`REGISTRY`].
+
+mod kamailio;
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use cdr_journal::Journal;
+use charging_client::{ChargingTransport, Client, ClientConfig};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use types::ClientId;
+
+use crate::config::{Comment, Faults, Section};
+
+/// Every kind of agent this binary has.
+pub const REGISTRY: &[&AgentKind] = &[&kamailio::KIND];
+
+/// One kind of agent.
+pub struct AgentKind {
+    /// As in `kind = "..."`.
+    pub name: &'static str,
+    /// Reads a table of this kind; what is wrong with it is reported.
+    pub read: fn(&Section<'_>, &mut Faults) -> Option<Arc<dyn AgentConfig>>,
+    /// What its keys mean, paths below the table.
+    pub comments: &'static [Comment],
+    /// A small table of this kind.
+    pub example: &'static str,
+}
+
+/// A configured agent.
+pub trait AgentConfig: Debug + Send + Sync {
+    /// Its kind.
+    fn kind(&self) -> &'static str;
+    /// Its name, unique in the file.
+    fn name(&self) -> &str;
+    /// Its switches, each unique in the file.
+    fn switches(&self) -> Vec<&str>;
+    /// The effective configuration.
+    fn to_table(&self) -> Result<toml::Table, toml::ser::Error>;
+    /// Starts one task for each switch.
+    fn start(&self, place: &mut AgentPlace<'_>) -> anyhow::Result<()>;
+}
+
+/// Where agents are started.
+pub struct AgentPlace<'a> {
+    /// Where everything durable is kept.
+    pub data_dir: &'a Path,
+    /// The way to the core.
+    pub transport: Arc<dyn ChargingTransport>,
+    /// Limits of the clients.
+    pub client: ClientConfig,
+    /// Where records go.
+    pub journal: Arc<Journal>,
+    /// Cancelled when agents shall finish.
+    pub shutdown: CancellationToken,
+    /// Their tasks; each ends with the name of its switch.
+    pub tasks: &'a mut JoinSet<Box<str>>,
+    /// Their clients, one for each switch.
+    pub clients: &'a mut Vec<Client>,
+}
+
+impl AgentPlace<'_> {
+    /// A charging client of this name; kept for metrics and for the drain.
+    pub fn client(&mut self, client_id: ClientId) -> Client {
+        let client = Client::start(client_id, Arc::clone(&self.transport), &self.client);
+        self.clients.push(client.clone());
+        client
+    }
+}

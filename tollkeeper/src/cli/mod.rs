@@ -1,0 +1,138 @@
+//! The command line.
+
+mod account;
+mod cdr;
+mod configuration;
+mod connection;
+mod parse;
+mod session;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::exit;
+
+/// Prepaid charging for telephone calls.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollkeeper",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  tollkeeper run                                   a charging core on loopback, data in ./tollkeeper-data
+  tollkeeper run -c tollkeeper.toml                what the file names
+  tollkeeper account create alice --balance 10.00
+  tollkeeper account topup alice 5.00
+
+Exit codes: 0 done, 1 failed, 3 shutdown unfinished, 64 wrong usage or configuration."
+)]
+pub struct Cli {
+    /// The charging core that account and session commands talk to.
+    #[arg(long, global = true, env = "TOLLKEEPER_CORE", default_value = "http://127.0.0.1:7440", value_name = "URL")]
+    pub core: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run what the configuration file names: core, agents, journal, sinks.
+    #[command(after_help = "Examples:
+  tollkeeper run
+  tollkeeper run -c /etc/tollkeeper/tollkeeper.toml
+  tollkeeper run --data-dir /tmp/try-it
+
+SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
+    Run(ConfigArgs),
+    /// Check a configuration file: all mistakes with file, line and remedy; exit 64 if there are any.
+    #[command(after_help = "Examples:
+  tollkeeper check-config -c tollkeeper.toml
+  tollkeeper check-config -c tollkeeper.toml --json")]
+    CheckConfig(configuration::CheckArgs),
+    /// Print the effective configuration, all defaults included, as TOML with comments.
+    #[command(after_help = "Examples:
+  tollkeeper print-config > tollkeeper.toml        a file to begin with
+  tollkeeper print-config -c tollkeeper.toml")]
+    PrintConfig(ConfigArgs),
+    /// Accounts: create, show, list, top up, debit, block, unblock, history.
+    #[command(after_help = "Examples:
+  tollkeeper account create alice --currency EUR --balance 10.00 --identity e164:+49301234567
+  tollkeeper account list --json")]
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Charging sessions: list, show, release.
+    #[command(after_help = "Examples:
+  tollkeeper session list
+  tollkeeper session release SESSION_ID")]
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Call records, read from the journal's directory: tail, search.
+    #[command(after_help = "Examples:
+  tollkeeper cdr tail -f
+  tollkeeper cdr search --account alice --type STOP --json")]
+    #[command(subcommand)]
+    Cdr(cdr::Command),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Examples:
+  tollkeeper completions bash > /etc/bash_completion.d/tollkeeper
+  tollkeeper completions zsh > ~/.zfunc/_tollkeeper")]
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// The configuration file. Without: a core on loopback and nothing else.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where everything durable is kept; goes before `data_dir` of the file.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The effective configuration.
+    fn load(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.top.data_dir.clone_from(data_dir);
+        }
+        Ok(config)
+    }
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            // Where standard output is closed nobody wanted to read it.
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Run(args) => args.load().and_then(crate::run::run),
+        Command::CheckConfig(args) => configuration::check(&args).map(|()| ExitCode::SUCCESS),
+        Command::PrintConfig(args) => configuration::print(&args).map(|()| ExitCode::SUCCESS),
+        Command::Account(command) => account::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
+        Command::Session(command) => session::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
+        Command::Cdr(command) => cdr::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tollkeeper", &mut script);
+            show::raw(&script).map(|()| ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| exit::failed(&error))
+}

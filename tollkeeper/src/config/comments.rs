@@ -1,0 +1,107 @@
+//! What the keys mean, as `print-config` says it.
+
+/// The meaning of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Comment {
+    /// Its path below the table; `*` stands for any name.
+    pub key: &'static str,
+    /// One or two sentences.
+    pub text: &'static str,
+    /// For a key that may be absent: a value as it would be written.
+    pub example: Option<&'static str>,
+}
+
+impl Comment {
+    /// Of a key that always has a value.
+    pub const fn new(key: &'static str, text: &'static str) -> Self {
+        Self { key, text, example: None }
+    }
+
+    /// Of a key that may be absent.
+    pub const fn optional(key: &'static str, text: &'static str, example: &'static str) -> Self {
+        Self { key, text, example: Some(example) }
+    }
+}
+
+/// Everything but the tables of kinds.
+pub(super) const COMMENTS: &[Comment] = &[
+    Comment::new("data_dir", "Where everything durable is kept."),
+    Comment::new(
+        "shutdown_deadline",
+        "How long a shutdown may take before the process gives up (exit 3) and says what was left.",
+    ),
+    Comment::new("log", "Logs go to standard error."),
+    Comment::new(
+        "log.level",
+        "A level (error, warn, info, debug, trace), or a filter such as \"info,agent_kamailio=debug\". RUST_LOG goes before it.",
+    ),
+    Comment::new("log.format", "auto (text on a terminal, JSON elsewhere), json or text."),
+    Comment::new("http", "/metrics, /healthz, /readyz."),
+    Comment::new("http.listen", "Where they are served. Port 0: any free one."),
+    Comment::new(
+        "core",
+        "The charging core: accounts, sessions, reservations. Without this table the process has none.",
+    ),
+    Comment::new("core.enabled", "false: as without this table."),
+    Comment::new(
+        "core.listen",
+        "Where the gRPC API listens. Loopback unless you mean it: this version has no TLS. Port 0: any free one.",
+    ),
+    Comment::new("core.cut_tolerance", "Talk beyond the last grant, after our own cut, that is not charged."),
+    Comment::new(
+        "core.maximum_ring",
+        "Longest time from INITIAL to the answer: the dearest start within it is reserved for.",
+    ),
+    Comment::new(
+        "core.expiry_grace",
+        "How long after the end of a grant an unheard-of session expires; later than every switch's backstop.",
+    ),
+    Comment::new(
+        "core.idempotency_window",
+        "How long answers are kept after the end of their session, for copies of requests.",
+    ),
+    Comment::new("core.snapshot_records", "A snapshot is made after so many log records."),
+    Comment::new("core.queue", "Most commands that wait for the ledger; more are answered 3004 (too busy)."),
+    Comment::new("core.tariff", "Where prices come from."),
+    Comment::optional(
+        "core.tariff.folder",
+        "Folder with Destinations.csv, Rates.csv, DestinationRates.csv, RatingPlans.csv, RatingProfiles.csv. Absent: nothing can be priced, and every chargeable call is refused.",
+        "\"/etc/tollkeeper/tariff\"",
+    ),
+    Comment::new("core.tariff.currency", "Currency of all amounts in it."),
+    Comment::new("charging", "How agents reach the core."),
+    Comment::new(
+        "charging.addresses",
+        "gRPC addresses of core nodes, tried in turn, such as \"http://127.0.0.1:7440\". Empty: the core of this process.",
+    ),
+    Comment::new("charging.window", "Most requests in flight on the connection."),
+    Comment::new("charging.attempt_timeout", "How long one attempt waits for its answer."),
+    Comment::new("charging.connect_timeout", "How long connecting may take."),
+    Comment::new("charging.heartbeat", "Time between pings, and for their answer."),
+    Comment::new("charging.reconnect_first", "The pause after the first failed connection."),
+    Comment::new("charging.reconnect_longest", "The longest pause between connections."),
+    Comment::new("charging.max_pending", "Most requests held for one switch before no new calls are asked for."),
+    Comment::new("charging.retry_first", "The pause before the first repetition of a request."),
+    Comment::new("charging.retry_longest", "The longest pause between repetitions."),
+    Comment::new("journal", "The durable spool of the call records."),
+    Comment::optional("journal.dir", "Its directory. Absent: journal in data_dir.", "\"/var/lib/tollkeeper/journal\""),
+    Comment::new(
+        "journal.reserve_bytes",
+        "Free space, in octets, below which no new chargeable calls are accepted; the rest is for running calls.",
+    ),
+    Comment::optional(
+        "journal.keep_shipped",
+        "How many shipped records stay at least; older files are removed. Absent: all stay.",
+        "1000000",
+    ),
+    Comment::new("journal.segment_bytes", "Size of one file, in octets; reserved on the disk at once."),
+    Comment::new("journal.queue_records", "Records that may wait for the disk."),
+    Comment::new("journal.queue_bytes", "Octets that may wait for the disk."),
+    Comment::new(
+        "journal.recent_ids",
+        "How many of the latest record ids are known, so that a copy is not stored again.",
+    ),
+    Comment::new("journal.space_interval", "How often free space is measured."),
+    Comment::new("journal.sink", "Where the records are shipped to."),
+    Comment::new("agent", "One agent for one or more switches of a kind."),
+];

@@ -1,0 +1,11 @@
+//! The real binary, as an operator uses it; and the way from agents to a core in the same process.
+
+mod accounts;
+mod configuration;
+mod help;
+mod http;
+mod in_process;
+mod lifecycle;
+mod records;
+mod sessions;
+mod support;
