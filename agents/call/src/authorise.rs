@@ -13,8 +13,8 @@ impl CallMachine {
             if self.meter.is_some() {
                 self.phase = Phase::Talking;
             } else {
+                // No ring timer: nothing of ours may end this call, however long it rings.
                 self.phase = Phase::Ringing;
-                effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
             }
         } else if self.offer.payer.is_none() {
             self.refuse(ReleaseCause::UnknownPayer, now, effects);
@@ -23,7 +23,8 @@ impl CallMachine {
         } else {
             self.phase = Phase::Authorising;
             self.requests.session_open = true;
-            let asked = self.settings.slice_ms;
+            // An adopted call has talked already: the first grant counts from its answer too.
+            let asked = self.settings.slice_ms.saturating_add(self.talked_ms(now));
             effects.push(self.request(Operation::Initial, now, None, Some(asked)));
         }
     }
@@ -39,7 +40,7 @@ impl CallMachine {
             self.refuse(ReleaseCause::from_result_code(code), now, effects);
             return;
         }
-        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer) };
+        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), denied: None };
         self.cost = answer.cost;
         if self.end.is_some() {
             self.terminate(now, effects);
@@ -48,14 +49,11 @@ impl CallMachine {
         if self.meter.is_some() {
             self.phase = Phase::Talking;
             self.move_backstop(now, effects);
-            self.schedule(now, effects);
+            self.go_on(now, effects);
         } else {
             self.phase = Phase::Ringing;
             self.command(Command::Admit { granted_ms }, effects);
             effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
-        }
-        if let Some(release) = self.release.take() {
-            self.release_wanted(release.cause, now, effects);
         }
     }
 
@@ -101,7 +99,7 @@ impl CallMachine {
                 self.end.get_or_insert_with(|| crate::close::ending(CallEnd::normal(now.utc, EndedBy::Unknown)));
                 self.finish_refused(effects);
             }
-            Phase::Ringing => {
+            Phase::Ringing if self.connected && self.is_charged() => {
                 self.command(Command::Release { cause: ReleaseCause::Shutdown, attempt: 1 }, effects);
                 let end = CallEnd { cause: Cause::NO_ANSWER, ..CallEnd::unanswered(now.utc, 408) };
                 self.close_unanswered(end, true, now, effects);

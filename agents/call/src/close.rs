@@ -38,7 +38,8 @@ impl CallMachine {
             }
             (Phase::Authorising | Phase::Ringing | Phase::Talking, Some(meter)) if self.end.is_none() => {
                 let talked_ms = meter.proven_ms.max(self.requests.reported_ms);
-                let end = CallEnd::normal(meter.answered.plus(talked_ms), EndedBy::Unknown);
+                let at = meter.answered.plus(talked_ms).plus(meter.held_ms);
+                let end = CallEnd::normal(at, EndedBy::Unknown);
                 let ending = Ending { end, talked_ms, reconstructed: true, clock_anomaly: false };
                 self.close_with(ending, now, effects);
             }
@@ -46,10 +47,11 @@ impl CallMachine {
         }
     }
 
-    fn close_answered(&mut self, mut meter: Meter, end: CallEnd, now: Now, effects: &mut Vec<Effect>) {
-        meter.resume(now.mono);
-        let switch_ms = end.at.since(meter.answered).saturating_sub(meter.held_ms);
+    fn close_answered(&mut self, meter: Meter, end: CallEnd, now: Now, effects: &mut Vec<Effect>) {
         let measured = meter.talked(now.mono);
+        let switch_ms = end.at.since(meter.answered).saturating_sub(meter.held_ms);
+        // Free hold lasts to the end of the call, not to the news of it.
+        let switch_ms = measured.filter(|_| meter.on_hold()).map_or(switch_ms, |ours| ours.min(switch_ms));
         let tolerance_ms = self.settings.clock_tolerance_ms;
         let (talked_ms, clock_anomaly) = match measured {
             // A kept event comes late, so our clock is only an upper limit for it.
@@ -88,7 +90,7 @@ impl CallMachine {
             effects.push(self.request(Operation::Termination, now, Some((used_ms, ReportingReason::Final)), None));
             effects.push(Effect::SetTimer(Timer::FinalRecord, now.mono.plus(self.settings.final_record_wait_ms)));
         } else {
-            if self.is_charged() {
+            if self.is_charged() && self.cost.is_none() {
                 self.alarm(Alarm::Uncharged, effects);
             }
             self.stop_record(effects);

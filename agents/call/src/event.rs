@@ -8,7 +8,7 @@ use types::{CallId, Cause, DurationMs, EndedBy, LegId, Number, ReleaseCause, Ses
 /// Something happened to a call. Times are the switch's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SwitchEvent {
-    /// The other side is alerted. Never starts the clock.
+    /// The other side is alerted. Never starts the clock. After a break it also proves that the call still rings.
     Ringing,
     /// The charged clock starts.
     Answered(Answer),

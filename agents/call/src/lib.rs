@@ -16,6 +16,7 @@
 //! | Ringing | answered, alive | START, timers | Talking |
 //! | Ringing | ended, gone, ring timer | EVENT, TERMINATION 0 | Closing |
 //! | Ringing | release | Release | Ringing |
+//! | Ringing | switch lost / ringing again | ring timer stops / goes on | Ringing |
 //! | Refused | ended, gone, ring timer | - | Finished (after the TERMINATION's answer) |
 //! | Talking | margin | UPDATE | Talking |
 //! | Talking | granted | MoveBackstop, timers, WarnLowBalance once | Talking |
@@ -26,7 +27,9 @@
 //! | Closing | charged | STOP (or COST_ADJUSTMENT after a PENDING one) | Finished |
 //! | Closing | price late | STOP PENDING | Closing |
 //!
-//! What is not in the table is ignored: duplicates and late news change nothing.
+//! What is not in the table is ignored: duplicates and late news change nothing. REAUTHORIZE is met by an UPDATE as soon
+//! as the call talks, the switch is heard and no request is in flight. A never-refuse call has no ring timer, no request
+//! and no command.
 
 mod authorise;
 mod close;
@@ -46,5 +49,8 @@ pub use machine::{CallMachine, Phase};
 pub use settings::{CallSettings, HoldCharging};
 pub use snapshot::Snapshot;
 
+// The simulation of the unit tests is compiled into the integration tests too, under the crate's own name.
+#[cfg(test)]
+extern crate self as agent_call;
 #[cfg(test)]
 mod tests;

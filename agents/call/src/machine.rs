@@ -6,7 +6,7 @@ use types::charging::{
     ChargingRequest, Cost, Operation, ReportingReason, ServiceInformation, SessionPhase, SessionSummary, UnitUsage,
     Units, UsedUnits,
 };
-use types::{DurationMs, Now, ReleaseCause, SessionId};
+use types::{DurationMs, MonoMs, Now, ReleaseCause, SessionId, UtcMs};
 
 use crate::effect::{Alarm, Command, Effect, Input, Timer};
 use crate::event::{Answer, CallEnd, CallOffer, SwitchEvent};
@@ -59,6 +59,8 @@ pub(crate) struct Grant {
     pub(crate) reach_ms: DurationMs,
     /// It was the last one.
     pub(crate) last: bool,
+    /// Why there will be no other, when the core said more than that the credit ends.
+    pub(crate) denied: Option<ReleaseCause>,
 }
 
 /// The dialogue with the core.
@@ -118,6 +120,23 @@ impl CallMachine {
         call
     }
 
+    /// A call that there is no room for, whoever would pay. A never-refuse call goes through all the same.
+    pub fn refused(
+        settings: Arc<CallSettings>,
+        offer: CallOffer,
+        cause: ReleaseCause,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let mut call = Self::new(settings, offer);
+        if call.is_charged() {
+            call.refuse(cause, now, effects);
+        } else {
+            call.authorise(now, effects);
+        }
+        call
+    }
+
     /// An answered call that we did not know: the agent was away when it began.
     pub fn adopt(
         settings: Arc<CallSettings>,
@@ -172,7 +191,7 @@ impl CallMachine {
         call.connected = false;
         call.phase = if answered.is_some() { Phase::Talking } else { Phase::Ringing };
         call.meter = answered.map(|at| Meter::stopped(at, snapshot.held_ms, proven_ms.max(session.used_time_ms)));
-        call.grant = Grant { reach_ms: session.granted_time_ms, last: session.final_grant };
+        call.grant = Grant { reach_ms: session.granted_time_ms, last: session.final_grant, denied: None };
         call.requests = Requests {
             next: session.last_request_number.saturating_add(1),
             reported_ms: session.used_time_ms,
@@ -192,6 +211,15 @@ impl CallMachine {
         (call.cost, call.billable_ms) = (session.cost, session.billable_ms);
         (call.warned, call.tags) = (snapshot.warned, snapshot.tags);
         call
+    }
+
+    /// What was kept of a call outside of the core, which hears of the answer only with the first UPDATE. For right
+    /// after [`CallMachine::restore`].
+    pub fn was_answered(&mut self, answered: UtcMs, proven_ms: DurationMs) {
+        if self.meter.is_none() && self.phase == Phase::Ringing {
+            self.meter = Some(Meter::stopped(answered, 0, proven_ms));
+            self.phase = Phase::Talking;
+        }
     }
 
     fn new(settings: Arc<CallSettings>, offer: CallOffer) -> Self {
@@ -232,7 +260,7 @@ impl CallMachine {
 
     fn accept_switch(&mut self, now: Now, event: SwitchEvent, effects: &mut Vec<Effect>) {
         match event {
-            SwitchEvent::Ringing => {}
+            SwitchEvent::Ringing => self.ringing(now, effects),
             SwitchEvent::Answered(answer) => self.answered(answer, now, effects),
             SwitchEvent::Alive(answer) => self.alive(answer, now, effects),
             SwitchEvent::Held => self.held(now, effects),
@@ -269,6 +297,11 @@ impl CallMachine {
         self.phase
     }
 
+    /// The switch's answer time; `None` before the answer.
+    pub fn answered_at(&self) -> Option<UtcMs> {
+        self.meter.map(|meter| meter.answered)
+    }
+
     /// Talk that the switch has proven so far, in milliseconds; 0 before the answer.
     pub fn proven_ms(&self) -> DurationMs {
         self.meter.map_or(0, |meter| meter.proven_ms)
@@ -277,6 +310,11 @@ impl CallMachine {
     /// How far the credit reaches from the answer, in milliseconds; 0 without a grant.
     pub fn granted_ms(&self) -> DurationMs {
         self.grant.reach_ms
+    }
+
+    /// When the grant ends, by our clock; `None` while the call is not metered. A cut is late by the distance to it.
+    pub fn cut_due_mono(&self) -> Option<MonoMs> {
+        self.meter.and_then(|meter| meter.when(self.grant.reach_ms))
     }
 
     /// What must survive a crash of the agent.

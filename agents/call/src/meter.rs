@@ -37,7 +37,7 @@ impl Meter {
     pub(crate) fn prove(&mut self, answer: Answer, now: MonoMs) {
         if self.started_mono.is_none() {
             let now_ms = i64::try_from(now.0).unwrap_or(i64::MAX);
-            self.started_mono = Some(now_ms.saturating_sub_unsigned(answer.elapsed_ms));
+            self.started_mono = Some(now_ms.saturating_sub_unsigned(answer.elapsed_ms.min(MAX_ELAPSED_MS)));
         }
         self.proven_ms = self.proven_ms.max(self.talked(now).unwrap_or(0));
     }
@@ -75,3 +75,7 @@ impl Meter {
         self.held_since.is_some()
     }
 }
+
+/// No call is older than this (34 years). A switch that says otherwise must not bring the clock to its limits, where it
+/// would stand still and a timer set by it fire for ever.
+const MAX_ELAPSED_MS: DurationMs = 1 << 40;

@@ -77,7 +77,11 @@ impl CallMachine {
         let record = CallRecord {
             event_kind: Some(EventKind::CallAttempt),
             end_time: Some(end.at),
-            termination_reason: Some(Self::attempt_reason(&end)),
+            termination_reason: Some(if self.release.is_some() {
+                TerminationReason::Failed
+            } else {
+                Self::attempt_reason(&end)
+            }),
             release_cause,
             cause: Some(end.cause.0),
             sip_status: end.sip_status,

@@ -24,11 +24,23 @@ impl CallMachine {
         self.start_timers(now, effects);
         if self.phase == Phase::Ringing {
             self.phase = Phase::Talking;
-            if answer.elapsed_ms > 0 {
+            // Armed at the answer already; a fresh one needs no correction by milliseconds.
+            if answer.elapsed_ms >= LATE_ANSWER_MS {
                 self.move_backstop(now, effects);
             }
-            self.schedule(now, effects);
+            self.go_on(now, effects);
         }
+        if let Some(release) = self.release.take() {
+            self.release_wanted(release.cause, now, effects);
+        }
+    }
+
+    /// Alerting; after a break also its end: the ring timer and a release go on.
+    pub(crate) fn ringing(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Ringing || std::mem::replace(&mut self.connected, true) || !self.is_charged() {
+            return;
+        }
+        effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
         if let Some(release) = self.release.take() {
             self.release_wanted(release.cause, now, effects);
         }
@@ -46,7 +58,7 @@ impl CallMachine {
             return;
         }
         meter.prove(answer, now.mono);
-        if std::mem::replace(&mut self.connected, true) || self.phase != Phase::Talking {
+        if std::mem::replace(&mut self.connected, true) {
             return;
         }
         if !self.records.started {
@@ -55,11 +67,21 @@ impl CallMachine {
         self.start_timers(now, effects);
         match self.release.take() {
             Some(release) => self.release_wanted(release.cause, now, effects),
-            None => {
+            None if self.phase == Phase::Talking => {
                 self.move_backstop(now, effects);
-                self.schedule(now, effects);
+                self.go_on(now, effects);
             }
+            None => {}
         }
+    }
+
+    /// Meets a REAUTHORIZE that had to wait, and sets the quota timer.
+    pub(crate) fn go_on(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let free = self.connected && self.requests.in_flight.is_none() && self.release.is_none();
+        if free && std::mem::take(&mut self.requests.reauthorize) {
+            self.update(ReportingReason::ForcedReauthorisation, now, effects);
+        }
+        self.schedule(now, effects);
     }
 
     /// The timers that run while people talk, whatever the credit.
@@ -85,11 +107,15 @@ impl CallMachine {
         }
         match granted_ms(answer) {
             // Nothing more: what was granted before still stands, and ends where it ended.
-            0 => self.grant.last = true,
+            0 => {
+                self.grant.last = true;
+                let code = outcome(answer);
+                self.grant.denied = (!code.is_success()).then(|| ReleaseCause::from_result_code(code));
+            }
             granted => {
                 let reach_ms = self.requests.reported_ms.saturating_add(granted);
                 let moved = reach_ms != self.grant.reach_ms;
-                self.grant = Grant { reach_ms, last: is_last(answer) };
+                self.grant = Grant { reach_ms, last: is_last(answer), denied: None };
                 if moved {
                     self.move_backstop(now, effects);
                 }
@@ -104,19 +130,13 @@ impl CallMachine {
         if !self.grant.last {
             self.warned = false;
         }
-        if std::mem::take(&mut self.requests.reauthorize) {
-            self.update(ReportingReason::ForcedReauthorisation, now, effects);
-        }
-        self.schedule(now, effects);
+        self.go_on(now, effects);
     }
 
     pub(crate) fn reauthorize(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let talking = self.phase == Phase::Talking && self.release.is_none() && self.end.is_none();
-        if self.requests.in_flight.is_some() || (talking && !self.connected) {
-            self.requests.reauthorize = true;
-        } else if talking {
-            self.update(ReportingReason::ForcedReauthorisation, now, effects);
-            self.schedule(now, effects);
+        self.requests.reauthorize = self.is_charged();
+        if self.phase == Phase::Talking && self.requests.in_flight.is_none() {
+            self.go_on(now, effects);
         }
     }
 
@@ -128,10 +148,11 @@ impl CallMachine {
         if talked_ms >= self.grant.reach_ms {
             // An open request means that the core did not say no: it could not be asked.
             let unasked = self.requests.in_flight.is_some();
-            let cause = if unasked { ReleaseCause::ChargingUnavailable } else { ReleaseCause::CreditExhausted };
+            let answered = self.grant.denied.unwrap_or(ReleaseCause::CreditExhausted);
+            let cause = if unasked { ReleaseCause::ChargingUnavailable } else { answered };
             self.release_wanted(cause, now, effects);
         } else {
-            if self.requests.in_flight.is_none() && talked_ms + self.settings.margin_ms >= self.grant.reach_ms {
+            if self.may_ask() && talked_ms >= self.margin_at() {
                 self.update(ReportingReason::Threshold, now, effects);
             }
             self.schedule(now, effects);
@@ -150,25 +171,42 @@ impl CallMachine {
     pub(crate) fn schedule(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let running = self.phase == Phase::Talking && self.connected && self.release.is_none() && self.end.is_none();
         let (true, true, Some(meter)) = (running, self.is_charged(), self.meter) else { return };
-        let margin_at = self.grant.reach_ms.saturating_sub(self.settings.margin_ms);
-        let talked_ms = meter.talked(now.mono).unwrap_or(0);
-        let at_margin = self.requests.in_flight.is_none() && (!self.grant.last || talked_ms < margin_at);
-        let target_ms = if at_margin { margin_at } else { self.grant.reach_ms };
+        let target_ms = if self.may_ask() { self.margin_at() } else { self.grant.reach_ms };
         match meter.when(target_ms) {
             Some(due) => effects.push(Effect::SetTimer(Timer::Quota, due.max(now.mono))),
             None => effects.push(Effect::CancelTimer(Timer::Quota)),
         }
     }
 
+    /// One request at a time, and of the last grant's margin only one.
+    fn may_ask(&self) -> bool {
+        self.requests.in_flight.is_none() && !(self.grant.last && self.requests.reported_ms >= self.margin_at())
+    }
+
+    /// The talk at which more is asked for. A grant that is shorter than the margin is half used first: otherwise each
+    /// answer would be followed by the next request at once.
+    fn margin_at(&self) -> u64 {
+        let Grant { reach_ms, last, .. } = self.grant;
+        let margin_at = reach_ms.saturating_sub(self.settings.margin_ms);
+        let half = reach_ms.saturating_sub(self.requests.reported_ms).div_ceil(2);
+        if last { margin_at } else { margin_at.max(self.requests.reported_ms.saturating_add(half)) }
+    }
+
     pub(crate) fn move_backstop(&self, now: Now, effects: &mut Vec<Effect>) {
         if self.is_charged() && self.connected && self.release.is_none() {
-            self.command(Command::MoveBackstop { remaining_ms: self.remaining_ms(now) }, effects);
+            let on_hold = self.meter.is_some_and(|meter| meter.on_hold());
+            let remaining_ms = if on_hold { self.settings.maximum_call_ms } else { self.remaining_ms(now) };
+            self.command(Command::MoveBackstop { remaining_ms }, effects);
         }
     }
 
     fn remaining_ms(&self, now: Now) -> u64 {
-        let talked_ms = self.meter.and_then(|meter| meter.talked(now.mono)).unwrap_or(0);
-        self.grant.reach_ms.saturating_sub(talked_ms)
+        self.grant.reach_ms.saturating_sub(self.talked_ms(now))
+    }
+
+    /// Chargeable talk by our clock; 0 while it does not run.
+    pub(crate) fn talked_ms(&self, now: Now) -> u64 {
+        self.meter.and_then(|meter| meter.talked(now.mono)).unwrap_or(0)
     }
 
     pub(crate) fn is_charged(&self) -> bool {
@@ -208,7 +246,8 @@ impl CallMachine {
 
     pub(crate) fn interim_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let talked = self.meter.and_then(|meter| meter.talked(now.mono));
-        if let (Phase::Talking, true, Some(talked_ms)) = (self.phase, self.connected, talked) {
+        let wanted = self.connected && self.settings.interim_ms > 0;
+        if let (Phase::Talking, true, Some(talked_ms)) = (self.phase, wanted, talked) {
             self.interim_record(talked_ms, now.utc, effects);
             effects.push(Effect::SetTimer(Timer::Interim, now.mono.plus(self.settings.interim_ms)));
         }
@@ -220,23 +259,31 @@ impl CallMachine {
         for timer in [Timer::Quota, Timer::Interim, Timer::Release] {
             effects.push(Effect::CancelTimer(timer));
         }
+        if self.phase == Phase::Ringing {
+            effects.push(Effect::CancelTimer(Timer::Ring));
+        }
     }
 
     pub(crate) fn held(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let free = self.settings.hold == HoldCharging::Free;
-        let Some(meter) = self.meter.as_mut().filter(|_| free && self.phase == Phase::Talking) else { return };
+        let Some(meter) = self.meter.as_mut().filter(|meter| free && !meter.on_hold() && self.end.is_none()) else {
+            return;
+        };
         meter.hold(now.mono);
-        effects.push(Effect::CancelTimer(Timer::Quota));
-        let remaining_ms = self.settings.maximum_call_ms;
-        self.command(Command::MoveBackstop { remaining_ms }, effects);
+        if self.phase == Phase::Talking {
+            effects.push(Effect::CancelTimer(Timer::Quota));
+            self.move_backstop(now, effects);
+        }
     }
 
     pub(crate) fn resumed(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let Some(meter) = self.meter.as_mut().filter(|meter| meter.on_hold()) else { return };
+        let Some(meter) = self.meter.as_mut().filter(|meter| meter.on_hold() && self.end.is_none()) else { return };
         meter.resume(now.mono);
         self.requests.snapshot_stale = true;
-        self.move_backstop(now, effects);
-        self.schedule(now, effects);
+        if self.phase == Phase::Talking {
+            self.move_backstop(now, effects);
+            self.schedule(now, effects);
+        }
     }
 
     pub(crate) fn transferred(&mut self, to: LegId) {
@@ -253,3 +300,6 @@ const ALARMING_ATTEMPTS: u32 = 3;
 
 /// Transfers in a circle must not grow a record without end.
 const MAX_TAGS: usize = 16;
+
+/// An answer that is told later than this began while we were away.
+const LATE_ANSWER_MS: u64 = 1_000;

@@ -1,1 +1,15 @@
+//! The machine against a simulated world: one clock, one tiny core, every effect written down.
 
+mod adopt;
+mod clock;
+mod core;
+mod failures;
+mod hold;
+mod money;
+mod property;
+mod races;
+mod release;
+mod restart;
+mod show;
+mod sim;
+mod table;

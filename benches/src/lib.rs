@@ -1,0 +1,1 @@
+//! Performance figures, measured through the production entry points.
