@@ -16,8 +16,8 @@ pub fn all(stage: &mut Stage<'_>, calls: &[Call]) -> anyhow::Result<Vec<Check>> 
         collected("SIPp saw every call go as planned", calls, |call| {
             (!call.sipp_passed).then(|| "SIPp says no".to_owned())
         }),
-        collected("every call ended as it must", calls, |call| ended_wrongly(call)),
-        collected("answered: one START and one STOP; otherwise one EVENT", calls, |call| wrong_records(call)),
+        collected("every call ended as it must", calls, ended_wrongly),
+        collected("answered: one START and one STOP; otherwise one EVENT", calls, wrong_records),
         collected("nobody talked less than granted before a cut", calls, |call| {
             let cut = call.expected == Expected::CreditExhausted;
             (cut && call.talked_ms < call.authorised_ms)

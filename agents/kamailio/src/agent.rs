@@ -14,7 +14,7 @@ use types::{ReleaseCause, SessionId};
 
 use crate::command;
 use crate::config::{KamailioConfig, SwitchConfig};
-use crate::link::{Link, LinkEvent, LinkSettings};
+use crate::link::{Link, LinkEvent, LinkSettings, QUEUED_MESSAGES};
 use crate::native::{NativeCall, session_id};
 use crate::resync::Resync;
 use crate::translate::{self, End};
@@ -60,6 +60,7 @@ impl Agent {
             client_id: parts.driver.client_id().as_str().into(),
             ping_interval: config.ping_interval.std(),
             reconnect_longest: config.reconnect_longest.std(),
+            queued_messages: QUEUED_MESSAGES,
         };
         let (link, link_task) = Link::start(settings, link_shutdown.clone());
         let agent = Self {
@@ -88,7 +89,7 @@ impl Agent {
                     None => break,
                 },
                 () = self.driver.step() => {}
-                _ = proof.tick() => self.ask_for_calls(),
+                _ = proof.tick() => self.look_after_calls(),
                 () = shutdown.cancelled() => {}
             }
             self.carry_orders();
@@ -150,7 +151,18 @@ impl Agent {
                     self.unknown_answered(session, &call, answer);
                 }
             }
-            FromKamailio::CallEnd { call, end_id, to_tag, answer_time, end_time, ended_by, cause, rtp_stat, q850, .. } => {
+            FromKamailio::CallEnd {
+                call,
+                end_id,
+                to_tag,
+                answer_time,
+                end_time,
+                ended_by,
+                cause,
+                rtp_stat,
+                q850,
+                ..
+            } => {
                 let replayed = self.resync.resending;
                 let (by, stat) = (&ended_by, rtp_stat.as_deref());
                 let end = End { answer_time, end_time, ended_by: by, cause: &cause, q850, rtp_stat: stat, replayed };
@@ -164,7 +176,7 @@ impl Agent {
                 self.ended(&call, end_id, None, end);
             }
             FromKamailio::CallListDone { list_id, .. } => self.list_done(&list_id),
-            FromKamailio::ResendDone { .. } => self.resync.resending = false,
+            FromKamailio::ResendDone { .. } => self.ends_told(),
             FromKamailio::DisconnectReply { status, h_entry, h_id } => self.disconnected(&status, h_entry, h_id),
             FromKamailio::SetTimeoutReply { status, h_entry, h_id } if status != ReplyStatus::Ok => {
                 debug!(switch = %self.switch, h_entry, h_id, "the backstop was not moved: the call is over");

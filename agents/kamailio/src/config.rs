@@ -67,7 +67,10 @@ impl KamailioConfig {
                 faults.push((format!("switches[{index}].name"), format!("\"{}\" stands twice", switch.name)));
             }
             if switch.name.is_empty() || switch.name.len() > 64 || switch.name.contains(['/', ' ']) {
-                faults.push((format!("switches[{index}].name"), "must be 1 to 64 characters without / and spaces".into()));
+                faults.push((
+                    format!("switches[{index}].name"),
+                    "must be 1 to 64 characters without / and spaces".into(),
+                ));
             }
             if switch.address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
                 faults.push((format!("switches[{index}].address"), "must be host:port, such as 127.0.0.1:8448".into()));
@@ -77,7 +80,10 @@ impl KamailioConfig {
             faults.push(("tag".into(), "must be 1 to 63 characters, a limit of evapi".into()));
         }
         if !(100..=5_000).contains(&self.ping_interval.ms()) {
-            faults.push(("ping_interval".into(), "must be between 100ms and 5s: Kamailio forgets an agent after 6 s of silence".into()));
+            faults.push((
+                "ping_interval".into(),
+                "must be between 100ms and 5s: Kamailio forgets an agent after 6 s of silence".into(),
+            ));
         }
         faults
     }

@@ -10,7 +10,7 @@ use agent_runtime::{Backoff, names};
 use futures_util::{SinkExt, StreamExt};
 use metrics::{counter, gauge};
 use protocol_codecs::Class;
-use protocol_codecs::evapi::{AgentCodec, EvapiError, FromKamailio, HelloStatus, ToKamailio};
+use protocol_codecs::evapi::{AgentCodec, EvapiError, FromKamailio, HelloStatus, MessageError, ToKamailio};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, interval, timeout};
@@ -41,6 +41,8 @@ pub(crate) struct LinkSettings {
     pub(crate) client_id: Box<str>,
     pub(crate) ping_interval: Duration,
     pub(crate) reconnect_longest: Duration,
+    /// Messages that wait each way at most; [`QUEUED_MESSAGES`] but in tests.
+    pub(crate) queued_messages: usize,
 }
 
 /// The agent's end of the connection task.
@@ -55,8 +57,8 @@ pub struct Link {
 impl Link {
     /// Starts the task; it ends when `shutdown` is cancelled or the `Link` is dropped.
     pub(crate) fn start(settings: LinkSettings, shutdown: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
-        let (events_in, events) = mpsc::channel(QUEUED_MESSAGES);
-        let (outgoing, to_send) = mpsc::channel(QUEUED_MESSAGES);
+        let (events_in, events) = mpsc::channel(settings.queued_messages);
+        let (outgoing, to_send) = mpsc::channel(settings.queued_messages);
         let broken = Arc::new(Notify::new());
         let task = LinkTask { settings, events: events_in, to_send, overflow: Arc::clone(&broken), shutdown };
         (Self { events, outgoing, broken, up: false }, tokio::spawn(task.run()))
@@ -112,7 +114,9 @@ enum LinkFault {
     NoHello(Duration),
     #[error("no message for {0:?}")]
     Silent(Duration),
-    #[error("the queue of {QUEUED_MESSAGES} messages is full")]
+    #[error("this process stood still for {0:?}: what has come meanwhile is old, and some of it was never sent")]
+    Away(Duration),
+    #[error("the queue of messages is full")]
     Overflow,
     #[error("we are shutting down")]
     Shutdown,
@@ -131,7 +135,8 @@ impl LinkTask {
                 Ok((connection, run)) => {
                     backoff.reset();
                     counter!(names::SWITCH_CONNECTS, "switch" => Arc::clone(&label)).increment(1);
-                    counter!(names::GAP_SECONDS, "switch" => Arc::clone(&label)).increment(last_seen.elapsed().as_secs());
+                    counter!(names::GAP_SECONDS, "switch" => Arc::clone(&label))
+                        .increment(last_seen.elapsed().as_secs());
                     gauge!(names::SWITCH_CONNECTED, "switch" => Arc::clone(&label)).set(1);
                     info!(switch = %label, run, "connected to Kamailio");
                     while self.to_send.try_recv().is_ok() {}
@@ -152,13 +157,18 @@ impl LinkTask {
             if matches!(fault, LinkFault::Shutdown) || self.shutdown.is_cancelled() || self.events.is_closed() {
                 return;
             }
+            if let LinkFault::Protocol(EvapiError::Frame(error)) = &fault {
+                self.count_error(error.class().as_str());
+            }
             let wait = backoff.next_wait();
             let address = &self.settings.address;
             match fault {
                 LinkFault::Refused(_) | LinkFault::Version(_) => {
                     error!(switch = %label, %address, error = &fault as &dyn std::error::Error, ?wait, "Kamailio does not take us");
                 }
-                _ => warn!(switch = %label, %address, error = &fault as &dyn std::error::Error, ?wait, "no connection to Kamailio"),
+                _ => {
+                    warn!(switch = %label, %address, error = &fault as &dyn std::error::Error, ?wait, "no connection to Kamailio")
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -184,7 +194,7 @@ impl LinkTask {
             client_id: self.settings.client_id.to_string(),
         };
         connection.send(hello).await?;
-        let answered = timeout(CONNECT_TIMEOUT, hello_reply(&mut connection));
+        let answered = timeout(CONNECT_TIMEOUT, self.hello_reply(&mut connection));
         let run = answered.await.map_err(|_| LinkFault::NoHello(CONNECT_TIMEOUT))??;
         Ok((connection, run))
     }
@@ -195,14 +205,16 @@ impl LinkTask {
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let silence = self.settings.ping_interval * PINGS_MISSED;
         let (mut heard, mut seq) = (Instant::now(), 0_u32);
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // Not tokio's clock, which a test may move.
+            let awake = std::time::Instant::now();
             tokio::select! {
                 received = connection.next() => match received {
+                    _ if stood_still(awake) => return LinkFault::Away(awake.elapsed()),
                     None => return LinkFault::Closed,
-                    Some(Err(error)) => {
-                        self.count_error(error.class().as_str());
-                        return error.into();
-                    }
+                    Some(Err(error)) => return error.into(),
                     Some(Ok(item)) => {
                         heard = Instant::now();
                         acknowledge_at_once(connection.get_ref());
@@ -211,12 +223,21 @@ impl LinkTask {
                         }
                     }
                 },
+                _ = pulse.tick() => if stood_still(awake) {
+                    return LinkFault::Away(awake.elapsed());
+                },
                 Some(message) = self.to_send.recv() => {
+                    if stood_still(awake) {
+                        return LinkFault::Away(awake.elapsed());
+                    }
                     if let Err(fault) = self.write(&mut connection, message, silence).await {
                         return fault;
                     }
                 }
                 _ = ping.tick() => {
+                    if stood_still(awake) {
+                        return LinkFault::Away(awake.elapsed());
+                    }
                     if heard.elapsed() > silence {
                         return LinkFault::Silent(silence);
                     }
@@ -226,18 +247,29 @@ impl LinkTask {
                     }
                 }
                 () = self.overflow.notified() => return LinkFault::Overflow,
-                () = self.shutdown.cancelled() => return LinkFault::Shutdown,
+                () = self.shutdown.cancelled() => return self.flush(&mut connection, silence).await,
+                // An agent that died must not be kept alive at Kamailio by our pings.
+                () = self.events.closed() => return self.flush(&mut connection, silence).await,
             }
         }
     }
 
-    fn take(&self, item: Result<protocol_codecs::evapi::Decoded<FromKamailio>, protocol_codecs::evapi::MessageError>) -> Result<(), LinkFault> {
+    /// What is queued is the last of it: acknowledgements of ends that were settled while we were finishing.
+    async fn flush(&mut self, connection: &mut Connection, limit: Duration) -> LinkFault {
+        while let Ok(message) = self.to_send.try_recv() {
+            if let Err(fault) = self.write(connection, message, limit).await {
+                return fault;
+            }
+        }
+        LinkFault::Shutdown
+    }
+
+    fn take(&self, item: Result<protocol_codecs::evapi::Decoded<FromKamailio>, MessageError>) -> Result<(), LinkFault> {
         counter!(names::FRAMES_IN, "switch" => Arc::clone(&self.settings.switch)).increment(1);
         let decoded = match item {
             Ok(decoded) => decoded,
             Err(error) => {
-                self.count_error(error.class().as_str());
-                warn!(switch = %self.settings.switch, error = &error as &dyn std::error::Error, "a message from Kamailio is skipped");
+                self.skipped(&error);
                 return Ok(());
             }
         };
@@ -263,30 +295,49 @@ impl LinkTask {
         }
     }
 
+    async fn hello_reply(&self, connection: &mut Connection) -> Result<String, LinkFault> {
+        loop {
+            let item = connection.next().await.ok_or(LinkFault::Closed)??;
+            let decoded = match item {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.skipped(&error);
+                    continue;
+                }
+            };
+            match decoded.message {
+                FromKamailio::HelloReply { status: HelloStatus::Ok, protocol: PROTOCOL, run, .. } => return Ok(run),
+                FromKamailio::HelloReply { status: HelloStatus::Ok, protocol, .. } => {
+                    return Err(LinkFault::Version(protocol));
+                }
+                FromKamailio::HelloReply { reason, .. } => {
+                    return Err(LinkFault::Refused(reason.unwrap_or_else(|| "no reason given".to_owned())));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn skipped(&self, error: &MessageError) {
+        self.count_error(error.class().as_str());
+        warn!(switch = %self.settings.switch, error = error as &dyn std::error::Error, "a message from Kamailio is skipped");
+    }
+
     fn count_error(&self, class: &'static str) {
         counter!(names::DECODE_ERRORS, "switch" => Arc::clone(&self.settings.switch), "class" => class).increment(1);
     }
+}
+
+/// A frozen process, or a machine far too busy. What waits in the socket is old, and would be measured by a clock that
+/// went on; and after 6 s Kamailio tells us nothing any more. A new connection brings it all, marked as told again.
+fn stood_still(awake: std::time::Instant) -> bool {
+    awake.elapsed() > STANDSTILL
 }
 
 /// evapi writes small messages without TCP_NODELAY: with a delayed acknowledgement the next one waits 40 ms (seen).
 fn acknowledge_at_once(stream: &TcpStream) {
     // The kernel takes the option back by itself, so it is set again after each read; without it we are only slower.
     rustix::net::sockopt::set_tcp_quickack(stream, true).unwrap_or_default();
-}
-
-async fn hello_reply(connection: &mut Connection) -> Result<String, LinkFault> {
-    loop {
-        let item = connection.next().await.ok_or(LinkFault::Closed)??;
-        let Ok(decoded) = item else { continue };
-        match decoded.message {
-            FromKamailio::HelloReply { status: HelloStatus::Ok, protocol: PROTOCOL, run, .. } => return Ok(run),
-            FromKamailio::HelloReply { status: HelloStatus::Ok, protocol, .. } => return Err(LinkFault::Version(protocol)),
-            FromKamailio::HelloReply { reason, .. } => {
-                return Err(LinkFault::Refused(reason.unwrap_or_else(|| "no reason given".to_owned())));
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Tells two runs of an agent with the same name apart.
@@ -298,5 +349,12 @@ fn instance() -> String {
 const PROTOCOL: u32 = 1;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A second of the heaviest load that one Kamailio can make; more means that we hang.
-const QUEUED_MESSAGES: usize = 16_384;
+pub(crate) const QUEUED_MESSAGES: usize = 16_384;
 const PINGS_MISSED: u32 = 3;
+/// How often the connection's task looks up, whatever happens.
+const PULSE: Duration = Duration::from_millis(250);
+/// Less than the tolerance for clocks that disagree, beyond which we would believe our own.
+const STANDSTILL: Duration = Duration::from_millis(1_500);
+
+#[cfg(test)]
+mod tests;

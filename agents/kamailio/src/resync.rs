@@ -21,6 +21,8 @@ pub(crate) struct Resync {
     pub(crate) list: u64,
     /// The list is under way.
     pub(crate) listing: bool,
+    /// Proof intervals without news of the list.
+    pub(crate) silent_intervals: u8,
     /// Ends are being sent again: those that come now may be old.
     pub(crate) resending: bool,
 }
@@ -44,15 +46,45 @@ impl Agent {
         self.ask_for_calls();
     }
 
+    /// Every proof interval.
+    pub(crate) fn look_after_calls(&mut self) {
+        if self.link.is_up() && self.driver.take_ends_owed() {
+            self.ask_for_ends();
+        }
+        self.forget_lost_list();
+        self.ask_for_calls();
+    }
+
     pub(crate) fn ask_for_ends(&mut self) {
         self.resync.resending = true;
         self.link.send(ToKamailio::Resend {});
     }
 
+    /// Kamailio can lose a frame: a list of which nothing more comes must not stop all proofs of life.
+    fn forget_lost_list(&mut self) {
+        if self.resync.listing {
+            self.resync.silent_intervals = self.resync.silent_intervals.saturating_add(1);
+            if self.resync.silent_intervals >= INTERVALS_AWAITED {
+                warn!(switch = %self.switch, list = self.resync.list, "Kamailio does not answer the list: asking again");
+                self.resync.listing = false;
+            }
+        }
+    }
+
+    /// Every end that Kamailio kept was told: what was ringing before the break and is not among them rings still.
+    pub(crate) fn ends_told(&mut self) {
+        self.resync.resending = false;
+        let ringing = self.driver.sessions().filter(|(_, machine)| machine.phase() == Phase::Ringing);
+        let ringing: Vec<SessionId> = ringing.map(|(session, _)| session.clone()).collect();
+        for session in ringing {
+            self.driver.event(&session, SwitchEvent::Ringing);
+        }
+    }
+
     /// One list at a time: a Kamailio that needs longer than the interval is not asked twice.
     pub(crate) fn ask_for_calls(&mut self) {
         if self.link.is_up() && !self.resync.listing {
-            self.resync.listing = true;
+            (self.resync.listing, self.resync.silent_intervals) = (true, 0);
             self.resync.list += 1;
             let list_id = self.resync.list.to_string();
             self.link.send(ToKamailio::CallList { list_id });
@@ -61,6 +93,7 @@ impl Agent {
 
     pub(crate) fn call_seen(&mut self, session: &SessionId) {
         let list = self.resync.list;
+        self.resync.silent_intervals = 0;
         if let Some(call) = self.calls.get_mut(session) {
             (call.seen_in, call.missing) = (list, 0);
         }
@@ -73,7 +106,9 @@ impl Agent {
         }
         self.resync.listing = false;
         let (list, mut gone, mut missing) = (self.resync.list, Vec::new(), false);
-        let talking: Vec<SessionId> = self.driver.sessions()
+        let talking: Vec<SessionId> = self
+            .driver
+            .sessions()
             .filter(|(_, machine)| machine.phase() == Phase::Talking)
             .map(|(session, _)| session.clone())
             .collect();
@@ -88,6 +123,7 @@ impl Agent {
                 gone.push(session);
             }
         }
+        gone.extend(self.driver.ringing_too_long());
         for session in gone {
             warn!(switch = %self.switch, session_id = %session, "Kamailio does not know the call any more: closed at its last proven usage");
             self.driver.event(&session, SwitchEvent::Gone);
@@ -106,3 +142,4 @@ impl Agent {
 }
 
 const LISTS_MISSED: u8 = 2;
+const INTERVALS_AWAITED: u8 = 2;

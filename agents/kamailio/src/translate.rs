@@ -4,6 +4,8 @@ use agent_call::numbers::NumberRules;
 use agent_call::{Answer, CallEnd, CallOffer};
 use cdr_model::{CallDirection, Decimal, Qos, SipData};
 use protocol_codecs::evapi::{CallFields, EndCause, EndedBy as KamailioEndedBy, EpochMicros, FailCause};
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 use types::charging::{Service, SubscriberId};
 use types::{CallId, Cause, EndedBy, LegId, Number, ReleaseCause, SessionId, UtcMs};
 
@@ -76,15 +78,25 @@ pub(crate) fn ended(end: &End<'_>) -> CallEnd {
         KamailioEndedBy::Other(_) => EndedBy::Unknown,
     };
     let named = end.q850.and_then(|cause| u8::try_from(cause).ok()).filter(|cause| *cause < 128).map(Cause);
-    let release_cause = (*end.cause == EndCause::MaxDuration).then_some(ReleaseCause::Backstop);
-    let cause = named.unwrap_or_else(|| release_cause.map_or(Cause::NORMAL_CLEARING, ReleaseCause::cause));
+    let backstop = (*end.cause == EndCause::MaxDuration).then_some(ReleaseCause::Backstop);
+    let cause = named.unwrap_or_else(|| backstop.map_or(Cause::NORMAL_CLEARING, ReleaseCause::cause));
     CallEnd {
         answered: Some(utc(end.answer_time)),
         cause,
-        release_cause,
+        release_cause: backstop.or_else(|| release_cause(end)),
         replayed: end.replayed,
         qos: end.rtp_stat.and_then(quality),
         ..CallEnd::normal(utc(end.end_time), by)
+    }
+}
+
+/// The word of a DISCONNECT, which a former run of ours may have sent, or of an operator at Kamailio's own console.
+fn release_cause(end: &End<'_>) -> Option<ReleaseCause> {
+    match (end.ended_by, end.cause) {
+        (KamailioEndedBy::Proxy, EndCause::Other(word)) => {
+            ReleaseCause::deserialize(StrDeserializer::<serde::de::value::Error>::new(word)).ok()
+        }
+        _ => None,
     }
 }
 
@@ -142,17 +154,4 @@ pub(crate) fn utc(time: EpochMicros) -> UtcMs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quality_of_a_phone() {
-        let quality = quality("PS=100,OS=16000,PR=99,OR=16000,PL=1,JI=12,LA=0").expect("has figures");
-        assert_eq!(quality.jitter.map(|jitter| jitter.scaled), Some(12_000));
-        assert_eq!(quality.packet_loss.map(|loss| loss.scaled), Some(100));
-        assert_eq!(quality.latency, None);
-        for nonsense in ["", "PL=", "JI=-1", "PS", "JI=99999999999999"] {
-            assert_eq!(super::quality(nonsense), None, "{nonsense}");
-        }
-    }
-}
+mod tests;

@@ -108,7 +108,8 @@ impl CallConfig {
             faults.push(("maximum_calls", "must be at least 1".to_owned()));
         }
         if self.on_core_failure == FailureHandling::Continue {
-            let text = "\"continue\" needs the durable outbox, which this version does not have: use \"retry_and_terminate\"";
+            let text =
+                "\"continue\" needs the durable outbox, which this version does not have: use \"retry_and_terminate\"";
             faults.push(("on_core_failure", text.to_owned()));
         }
         faults

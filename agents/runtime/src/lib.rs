@@ -12,7 +12,7 @@ mod driver;
 mod metric;
 
 pub use backoff::Backoff;
-pub use call_log::{CallLog, CallLogError};
+pub use call_log::{CallLog, CallLogError, Proof};
 pub use clock::Clock;
 pub use config::{CallConfig, UnknownCalls};
 pub use driver::{CallDriver, DriverParts, Order, UnknownEnd};

@@ -12,6 +12,8 @@ pub enum Command {
     Charge(Box<ChargingRequest>),
     /// Opens an account with balance zero.
     CreateAccount(Box<CreateAccount>),
+    /// Opens an account with a first balance, in one decision; idempotent by its operation id.
+    OpenAccount(Box<OpenAccount>),
     /// Puts money in; idempotent by its operation id.
     TopUp(Transfer),
     /// Takes money out, never more than is available; idempotent by its operation id.
@@ -52,6 +54,17 @@ pub struct CreateAccount {
     pub low_balance_limit: Option<Money>,
     /// How far below zero the balance may be spent, zero or more; absent: not at all.
     pub credit_limit: Option<Money>,
+}
+
+/// A new account and the money it starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAccount {
+    /// The account.
+    pub create: CreateAccount,
+    /// Names the operation within the account: again with the same content gives the stored outcome.
+    pub operation_id: Box<str>,
+    /// Zero or more.
+    pub first_balance: Money,
 }
 
 /// Money put in or taken out by an operator or a payment system.

@@ -12,6 +12,8 @@ use types::charging::{
 };
 use types::{Money, UtcMs};
 
+use crate::command::CreateAccount;
+
 /// The hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -52,6 +54,25 @@ impl Fingerprint {
             for unit in &request.units {
                 hash_usage(hash, unit);
             }
+        })
+    }
+
+    /// Over everything that a new account is opened with; never that of a top-up or debit.
+    pub(crate) fn of_opening(create: &CreateAccount, first_balance: Money) -> Self {
+        Self::of(|hash| {
+            hash.text("open");
+            hash.text(create.key.tenant.as_str());
+            hash.text(create.key.id.as_str());
+            hash.text(create.currency.as_str());
+            hash.count(create.identities.len());
+            for identity in &create.identities {
+                hash.number(kind_code(identity.kind));
+                hash.text(identity.value.expose());
+            }
+            hash.number(u64::from(create.low_balance_limit.is_some()));
+            hash.money(create.low_balance_limit.unwrap_or_default());
+            hash.money(create.credit_limit.unwrap_or_default());
+            hash.money(first_balance);
         })
     }
 

@@ -23,7 +23,7 @@ mod settings;
 pub use account::{AccountKey, AccountView, HISTORY_LENGTH, Movement, MovementKind};
 pub use books::{ApplyError, Books, Imbalance};
 pub use change::{AccountCreated, Answered, Change, GroupChange, SessionChanged, SessionOpened, Transferred};
-pub use command::{Command, CreateAccount, Transfer};
+pub use command::{Command, CreateAccount, OpenAccount, Transfer};
 pub use decide::decide;
 pub use fingerprint::Fingerprint;
 pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Refusal};

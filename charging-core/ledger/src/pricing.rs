@@ -84,6 +84,15 @@ pub trait Pricing {
     /// When no rate or plan covers the query.
     fn resolve(&self, query: &RateQuery) -> Result<RateKey, RateRefusal>;
 
+    /// The same rate for another start of usage, from the plan version it was resolved with: a session keeps its
+    /// tariff, whichever is in force when its answer is reported. The provided one is for prices with one version only.
+    ///
+    /// # Errors
+    /// When that version has no rate for that start.
+    fn resolve_again(&self, rate: &RateKey, start: Start) -> Result<RateKey, RateRefusal> {
+        self.resolve(&RateQuery { start, ..rate.query.clone() })
+    }
+
     /// What `usage` costs in all, connect fee included; for [`Start::Within`] the dearest start. Must not fall with
     /// growing usage, and must be the same for all usages within one increment. The ledger never asks for the price
     /// of 0: no usage costs nothing.

@@ -77,7 +77,8 @@ impl CoreConfig {
     pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         if self.tariff.currency.parse::<types::Currency>().is_err() {
-            faults.push(("tariff.currency".into(), "must be three capital letters of ISO 4217, such as \"EUR\"".into()));
+            faults
+                .push(("tariff.currency".into(), "must be three capital letters of ISO 4217, such as \"EUR\"".into()));
         }
         if let Some(folder) = self.tariff.folder.as_ref().filter(|folder| !folder.is_dir()) {
             faults.push(("tariff.folder".into(), format!("{} is not a folder", folder.display())));
@@ -86,7 +87,10 @@ impl CoreConfig {
             faults.push(("queue".into(), "queue and snapshot_records must be at least 1".into()));
         }
         if self.expiry_grace.ms() < 5_000 {
-            faults.push(("expiry_grace".into(), "must be at least 5s: a session must not expire before the switch's backstop".into()));
+            faults.push((
+                "expiry_grace".into(),
+                "must be at least 5s: a session must not expire before the switch's backstop".into(),
+            ));
         }
         faults
     }

@@ -17,11 +17,11 @@ pub struct TariffPricing {
 impl Pricing for TariffPricing {
     fn resolve(&self, query: &RateQuery) -> Result<RateKey, RateRefusal> {
         let plan = self.tariffs.current().ok_or(RateRefusal::NoPlan)?;
-        match plan.resolve(&question(query)) {
-            Ok(_) => Ok(RateKey { plan_version: plan.version().bits(), query: query.clone() }),
-            Err(Refusal::UnauthorizedDestination) => Err(RateRefusal::NoRate),
-            Err(_) => Err(RateRefusal::NoPlan),
-        }
+        resolved(&plan, query.clone())
+    }
+
+    fn resolve_again(&self, rate: &RateKey, start: Start) -> Result<RateKey, RateRefusal> {
+        resolved(&self.plan(rate), RateQuery { start, ..rate.query.clone() })
     }
 
     fn price(&self, key: &RateKey, usage: u64, rounding: Rounding) -> Money {
@@ -72,6 +72,14 @@ impl TariffPricing {
 
     fn plan(&self, key: &RateKey) -> Arc<Plan> {
         self.tariffs.version(key.plan_version).expect("invariant: a version that rated a session is kept")
+    }
+}
+
+fn resolved(plan: &Plan, query: RateQuery) -> Result<RateKey, RateRefusal> {
+    match plan.resolve(&question(&query)) {
+        Ok(_) => Ok(RateKey { plan_version: plan.version().bits(), query }),
+        Err(Refusal::UnauthorizedDestination) => Err(RateRefusal::NoRate),
+        Err(_) => Err(RateRefusal::NoPlan),
     }
 }
 

@@ -63,7 +63,8 @@ impl Tariffs {
         let tariffs = Self { versions: RwLock::default(), kept_in: kept_in.to_path_buf() };
         tariffs.load_kept()?;
         if let Some(folder) = folder {
-            let plan = Plan::load(folder, currency).map_err(|faults| TariffError::Faulty { folder: folder.into(), faults })?;
+            let plan =
+                Plan::load(folder, currency).map_err(|faults| TariffError::Faulty { folder: folder.into(), faults })?;
             for warning in plan.warnings() {
                 tracing::warn!(folder = %folder.display(), %warning, "tariff");
             }

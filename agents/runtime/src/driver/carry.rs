@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use agent_call::{Alarm, TIMERS, Timer};
-use cdr_model::CallRecord;
+use cdr_model::{CallRecord, RecordType};
 use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
 use metrics::histogram;
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
+use types::UtcMs;
 use types::charging::{ChargingAnswer, ChargingRequest};
 
 use super::*;
@@ -24,18 +25,32 @@ pub(super) struct Charged {
 }
 
 impl CallDriver {
-    pub(super) fn create(&mut self, make: impl FnOnce(&mut Vec<Effect>) -> CallMachine) {
+    /// False: the machine panicked, and there is no call.
+    pub(super) fn create(&mut self, session_id: SessionId, make: impl FnOnce(&mut Vec<Effect>) -> CallMachine) -> bool {
         let mut effects = std::mem::take(&mut self.effects);
-        let machine = make(&mut effects);
-        let session_id = machine.session_id().clone();
+        let Ok(machine) = catch_unwind(AssertUnwindSafe(|| make(&mut effects))) else {
+            error!(switch = %self.switch, %session_id, "a new call's machine panicked: there is no such call");
+            counter!(names::ALARMS, "switch" => self.label(), "alarm" => "machine_panicked").increment(1);
+            return false;
+        };
         let span = info_span!("call", switch = %self.switch, session_id = %session_id, call_id = %machine.call_offer().call_id);
         let key = CallKey(self.next_key);
         self.next_key += 1;
+        let refused = self.owed.remove(&session_id).unwrap_or_default();
         self.by_session.insert(session_id, key);
-        let slot = Slot { machine, records_under_way: 0, record_lost: false, finished: false, span };
+        let slot = Slot {
+            machine,
+            records_under_way: 0,
+            refused,
+            finished: false,
+            span,
+            #[cfg(test)]
+            panics: false,
+        };
         self.calls.insert(key, slot);
         self.carry_out(key, &mut effects);
         self.effects = effects;
+        true
     }
 
     pub(super) fn accept(&mut self, key: CallKey, input: Input) {
@@ -44,7 +59,11 @@ impl CallDriver {
         let Some(slot) = self.calls.get_mut(&key) else { return };
         let entered = slot.span.clone().entered();
         let lateness = slot.machine.cut_due_mono().filter(|_| matches!(input, Input::Timer(Timer::Quota)));
-        let outcome = catch_unwind(AssertUnwindSafe(|| slot.machine.accept(now, input, &mut effects)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!slot.panics, "the bug that the test asked for");
+            slot.machine.accept(now, input, &mut effects);
+        }));
         if outcome.is_ok() {
             if let Some(due) = lateness.filter(|_| effects.iter().any(is_release)) {
                 histogram!(names::CUT_LATENESS_SECONDS, "switch" => self.label())
@@ -68,6 +87,10 @@ impl CallDriver {
         counter!(names::ALARMS, "switch" => self.label(), "alarm" => "machine_panicked").increment(1);
         self.by_session.remove(&session_id);
         self.timers.cancel_all(key);
+        if let Some(answered) = slot.machine.answered_at() {
+            self.proven_before.insert(session_id.clone(), Proof { answered, proven_ms: slot.machine.proven_ms() });
+        }
+        self.owe(session_id.clone(), slot.refused);
         self.reload(session_id);
     }
 
@@ -81,7 +104,7 @@ impl CallDriver {
                     }
                     self.charge(key, *request);
                 }
-                Effect::Record(record) => self.record(key, &record),
+                Effect::Record(record) => self.record(key, record),
                 Effect::Command(command) => self.command(key, command),
                 Effect::SetTimer(timer, at) => self.timers.set(key, timer, at),
                 Effect::CancelTimer(timer) => self.timers.cancel(key, timer),
@@ -108,8 +131,11 @@ impl CallDriver {
         self.timers.cancel_all(key);
         self.notices.finished(&session_id);
         self.confirm();
-        if slot.record_lost {
+        self.proven_before.remove(&session_id);
+        if !slot.refused.is_empty() {
+            self.owe(session_id.clone(), slot.refused);
             // Not acknowledged: the switch keeps the end and sends it again when it is asked to.
+            self.ends_owed = true;
             error!(switch = %self.switch, %session_id, "a record was not taken: the switch keeps the call's end");
         } else {
             self.recent.insert(session_id.clone());
@@ -169,33 +195,70 @@ impl CallDriver {
         }
     }
 
-    fn record(&mut self, key: CallKey, record: &CallRecord) {
+    fn record(&mut self, key: CallKey, record: Box<CallRecord>) {
         if record.reconstructed {
             counter!(names::RECONSTRUCTED, "switch" => self.label()).increment(1);
         }
         if let Some(overrun_ms) = record.overrun_ms {
             counter!(names::OVERRUN_SECONDS, "switch" => self.label()).increment(overrun_ms.div_ceil(1000));
         }
+        if let (RecordType::Start, Some(answered)) = (record.record_type, record.answer_time) {
+            self.log_answer(&record.session_id, answered);
+        }
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        let mut records = std::mem::take(&mut slot.refused);
+        records.push(Arc::from(record));
+        for record in records {
+            self.append(key, record);
+        }
+    }
+
+    fn append(&mut self, key: CallKey, record: Arc<CallRecord>) {
         let Some(slot) = self.calls.get_mut(&key) else { return };
         slot.records_under_way += 1;
-        let done = self.records_done.0.clone();
-        let taken = self.journal.append(record, move |result| {
-            let failure = result.err().map(|error| error.to_string());
+        let (done, kept) = (self.records_done.0.clone(), Arc::clone(&record));
+        let taken = self.journal.append(&record, move |result| {
+            let failure = result.err().map(|error| (error.to_string(), kept));
             // The driver is gone only when the process ends.
             done.send(RecordDone { key, failure }).unwrap_or_default();
         });
         if let Err(error) = taken {
-            self.record_done(RecordDone { key, failure: Some(error.to_string()) });
+            self.record_refused(key, &error.to_string(), record);
+        }
+    }
+
+    fn record_refused(&mut self, key: CallKey, reason: &str, record: Arc<CallRecord>) {
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        slot.records_under_way = slot.records_under_way.saturating_sub(1);
+        slot.refused.push(record);
+        counter!(names::RECORD_FAILURES, "switch" => self.label()).increment(1);
+        error!(switch = %self.switch, reason, "the journal did not take a record");
+    }
+
+    /// Records of a call that is let go; the START is written by nobody else when its end comes again.
+    fn owe(&mut self, session_id: SessionId, refused: Vec<Arc<CallRecord>>) {
+        if !refused.is_empty() && self.owed.len() < OWED {
+            self.owed.insert(session_id, refused);
+        }
+    }
+
+    /// The core hears of an answer only with the first UPDATE.
+    fn log_answer(&self, session_id: &SessionId, answered: UtcMs) {
+        let Some(call_log) = &self.call_log else { return };
+        let switch = Arc::clone(&self.switch);
+        let failed = move |reason| warn!(switch = %switch, reason, "an answer was not written");
+        if let Err(error) = call_log.answered(session_id, answered, failed) {
+            warn!(switch = %self.switch, error = &error as &dyn std::error::Error, "an answer was not written");
         }
     }
 
     pub(super) fn record_done(&mut self, done: RecordDone) {
-        let Some(slot) = self.calls.get_mut(&done.key) else { return };
-        slot.records_under_way = slot.records_under_way.saturating_sub(1);
-        if let Some(reason) = done.failure {
-            slot.record_lost = true;
-            counter!(names::RECORD_FAILURES, "switch" => self.label()).increment(1);
-            error!(switch = %self.switch, reason, "the journal did not take a record");
+        match done.failure {
+            Some((reason, record)) => self.record_refused(done.key, &reason, record),
+            None => {
+                let Some(slot) = self.calls.get_mut(&done.key) else { return };
+                slot.records_under_way = slot.records_under_way.saturating_sub(1);
+            }
         }
         self.retire(done.key);
     }
@@ -253,6 +316,8 @@ fn is_release(effect: &Effect) -> bool {
     matches!(effect, Effect::Command(Command::Release { attempt: 1, .. }))
 }
 
+/// Ended calls whose records are kept for the next try; beyond that the START of a call may be missing.
+const OWED: usize = 20_000;
 /// Longer than any call.
 const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);
 

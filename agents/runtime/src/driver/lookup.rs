@@ -1,6 +1,7 @@
 //! What the core knows: open sessions after a restart, single sessions when the switch tells of a call we forgot.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use agent_call::Snapshot;
 use charging_client::ChargingFailure;
@@ -49,21 +50,27 @@ impl Recent {
     pub(super) fn contains(&self, session_id: &SessionId) -> bool {
         self.finished.contains(session_id)
     }
+
+    pub(super) fn is_looked_up(&self, session_id: &SessionId) -> bool {
+        self.looked_up.contains(session_id)
+    }
 }
 
 impl CallDriver {
     /// Loads the open sessions of this client from the core; their calls stand still until the switch says what became
     /// of them. Also subscribes to the core's notifications. Returns how many there are.
     pub async fn restore(&mut self) -> Result<usize, ChargingFailure> {
-        if self.notifications.is_none() {
-            self.notifications = Some(self.charging.notifications());
-        }
         let sessions = self.charging.list_sessions().await?;
         let count = sessions.len();
         for summary in sessions {
             if !self.knows(&summary.session_id) {
                 self.revive(&summary);
             }
+        }
+        // Only now: a notification for a call that is not loaded would be taken for one that is over.
+        self.restored = true;
+        if self.notifications.is_none() {
+            self.notifications = Some(self.charging.notifications());
         }
         Ok(count)
     }
@@ -72,10 +79,19 @@ impl CallDriver {
         let session_id = &summary.session_id;
         match serde_json::from_slice::<Snapshot>(&summary.client_state) {
             Ok(snapshot) => {
-                let proven_ms = self.proven_before.get(session_id).copied().unwrap_or(0);
                 let settings = Arc::clone(&self.settings);
-                self.create(|_| CallMachine::restore(settings, snapshot, summary, proven_ms));
-                true
+                let proof = self.proven_before.get(session_id);
+                let mut machine =
+                    CallMachine::restore(settings, snapshot, summary, proof.map_or(0, |proof| proof.proven_ms));
+                if let Some(proof) = proof {
+                    machine.was_answered(proof.answered, proof.proven_ms);
+                }
+                let created = self.create(session_id.clone(), |_| machine);
+                if let (Some(cause), true) = (self.notices.abort_of(session_id), created) {
+                    // Told to the machine that is gone.
+                    self.release(session_id, cause);
+                }
+                created
             }
             Err(error) => {
                 error!(switch = %self.switch, %session_id, %error, "the core's state of a session cannot be read: it will expire there");
@@ -101,9 +117,16 @@ impl CallDriver {
     }
 
     fn look_up(&mut self, session_id: SessionId, unknown: Option<Box<UnknownEnd>>) {
+        self.look_up_after(Duration::ZERO, session_id, unknown);
+    }
+
+    fn look_up_after(&mut self, pause: Duration, session_id: SessionId, unknown: Option<Box<UnknownEnd>>) {
         if self.recent.looked_up.insert(session_id.clone()) {
             let charging = self.charging.clone();
             self.lookups.spawn(async move {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
                 let summary = charging.session(&session_id).await;
                 Found { session_id, summary, unknown }
             });
@@ -114,8 +137,14 @@ impl CallDriver {
         let Ok(Found { session_id, summary, unknown }) = joined else { return };
         self.recent.looked_up.remove(&session_id);
         match (summary, unknown) {
-            (Err(failure), _) => {
-                // The switch keeps the end; the next resync asks again.
+            (Err(failure), None) => {
+                // The switch may hold a live call that nobody meters: until the core says what it is.
+                warn!(switch = %self.switch, %session_id, error = &failure as &dyn std::error::Error, "the core could not be asked about a call: again soon");
+                self.look_up_after(LOOK_UP_PAUSE, session_id, None);
+            }
+            (Err(failure), Some(_)) => {
+                // The switch keeps the end and is asked for it again.
+                self.ends_owed = true;
                 warn!(switch = %self.switch, %session_id, error = &failure as &dyn std::error::Error, "the core could not be asked about a call");
             }
             (Ok(Some(summary)), unknown) => {
@@ -130,10 +159,15 @@ impl CallDriver {
                 info!(switch = %self.switch, %session_id, "charging a call that was answered and ended unseen");
                 self.adopt_ended(unknown.offer, unknown.end);
             }
-            (Ok(None), None) => error!(switch = %self.switch, %session_id, "a call was lost: the core does not know it"),
+            (Ok(None), None) => {
+                self.notices.finished(&session_id);
+                error!(switch = %self.switch, %session_id, "a call was lost: the core does not know it")
+            }
         }
     }
 }
 
+/// Between questions about a call of ours that the core did not answer.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 /// How many finished calls are remembered, to acknowledge ends that come twice.
 const REMEMBERED: usize = 20_000;

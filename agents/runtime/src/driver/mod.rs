@@ -12,13 +12,16 @@ mod carry;
 mod lookup;
 mod notices;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use agent_call::{Answer, CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, SwitchEvent};
+use agent_call::{Answer, CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, Phase, SwitchEvent};
 use cdr_journal::Journal;
+use cdr_model::CallRecord;
 use charging_client::Client;
 use metrics::{counter, gauge};
 use tokio::sync::mpsc;
@@ -27,7 +30,7 @@ use tracing::{debug, error, info, warn};
 use types::charging::{Notification, NotificationKind, Operation};
 use types::{ClientId, DurationMs, ReleaseCause, SessionId};
 
-use crate::call_log::CallLog;
+use crate::call_log::{CallLog, Proof};
 use crate::clock::Clock;
 use crate::metric::names;
 use carry::Charged;
@@ -54,7 +57,7 @@ pub struct DriverParts {
     /// Proofs of life; `None`: not kept over a restart.
     pub call_log: Option<CallLog>,
     /// What the call log knew from before, by session.
-    pub proven_before: HashMap<SessionId, DurationMs>,
+    pub proven_before: HashMap<SessionId, Proof>,
     /// The clock.
     pub clock: Clock,
 }
@@ -79,7 +82,7 @@ pub struct CallDriver {
     charging: Client,
     journal: Arc<Journal>,
     call_log: Option<CallLog>,
-    proven_before: HashMap<SessionId, DurationMs>,
+    proven_before: HashMap<SessionId, Proof>,
     clock: Clock,
     calls: HashMap<CallKey, Slot>,
     by_session: HashMap<SessionId, CallKey>,
@@ -93,15 +96,24 @@ pub struct CallDriver {
     records_done: (mpsc::UnboundedSender<RecordDone>, mpsc::UnboundedReceiver<RecordDone>),
     notifications: Option<mpsc::Receiver<Notification>>,
     notices: Notices,
-    confirmations: JoinSet<()>,
+    /// A confirmation that the core did not hear comes back.
+    confirmations: JoinSet<Option<u64>>,
+    /// The open sessions of the core are loaded.
+    restored: bool,
+    /// Things from inside carried out since the timers were looked at.
+    untimed: u32,
+    /// Records of calls that ended unacknowledged; written when their end comes again.
+    owed: HashMap<SessionId, Vec<Arc<CallRecord>>>,
     draining: bool,
+    ends_owed: bool,
 }
 
 /// A record is durable, or failed.
 #[derive(Debug)]
 struct RecordDone {
     key: CallKey,
-    failure: Option<String>,
+    /// Why it is not durable, and the record.
+    failure: Option<(String, Arc<CallRecord>)>,
 }
 
 impl CallDriver {
@@ -130,7 +142,11 @@ impl CallDriver {
             notifications: None,
             notices: Notices::default(),
             confirmations: JoinSet::new(),
+            restored: false,
+            untimed: 0,
+            owed: HashMap::new(),
             draining: false,
+            ends_owed: false,
         }
     }
 
@@ -147,11 +163,17 @@ impl CallDriver {
         }
         let room = self.calls.len() < self.maximum_calls && !self.draining && self.journal.accepts_calls();
         let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
-        if room || offer.never_refuse {
-            self.create(|effects| CallMachine::offer(settings, offer, now, effects));
+        let (session_id, never_refuse) = (offer.session_id.clone(), offer.never_refuse);
+        let created = if room || offer.never_refuse {
+            self.create(session_id.clone(), |effects| CallMachine::offer(settings, offer, now, effects))
         } else {
             warn!(switch = %self.switch, calls = self.calls.len(), draining = self.draining, "no room for a call: refused");
-            self.create(|effects| CallMachine::refused(settings, offer, ReleaseCause::Shutdown, now, effects));
+            let refused = ReleaseCause::Shutdown;
+            self.create(session_id.clone(), |effects| CallMachine::refused(settings, offer, refused, now, effects))
+        };
+        if !created && !never_refuse {
+            // Nobody would ever let it go or end it.
+            self.orders.push_back(Order::Command(session_id, Command::Refuse(ReleaseCause::ChargingUnavailable)));
         }
     }
 
@@ -160,7 +182,7 @@ impl CallDriver {
         if !self.knows(&offer.session_id) {
             info!(switch = %self.switch, session_id = %offer.session_id, "adopting a call that was answered unseen");
             let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
-            self.create(|effects| CallMachine::adopt(settings, offer, answer, now, effects));
+            self.create(offer.session_id.clone(), |effects| CallMachine::adopt(settings, offer, answer, now, effects));
         }
     }
 
@@ -168,7 +190,9 @@ impl CallDriver {
     pub(crate) fn adopt_ended(&mut self, offer: CallOffer, end: CallEnd) {
         if !self.knows(&offer.session_id) {
             let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
-            self.create(|effects| CallMachine::adopt_ended(settings, offer, end, now, effects));
+            self.create(offer.session_id.clone(), |effects| {
+                CallMachine::adopt_ended(settings, offer, end, now, effects)
+            });
         }
     }
 
@@ -194,6 +218,22 @@ impl CallDriver {
     /// Was this call finished a short while ago? Its end may come again and needs only an acknowledgement.
     pub fn finished_lately(&self, session_id: &SessionId) -> bool {
         self.recent.contains(session_id)
+    }
+
+    /// True once after an end could not be settled: the switch keeps it, and has to be asked for it again, in a while.
+    pub fn take_ends_owed(&mut self) -> bool {
+        std::mem::take(&mut self.ends_owed)
+    }
+
+    /// Unanswered calls that are older than any ringing: their end was missed.
+    pub fn ringing_too_long(&self) -> Vec<SessionId> {
+        let limit_ms = self.settings.maximum_ring_ms.saturating_add(RINGING_GRACE_MS);
+        let now = self.clock.now().utc;
+        let unanswered = |machine: &CallMachine| matches!(machine.phase(), Phase::Ringing | Phase::Refused);
+        let late = self
+            .sessions()
+            .filter(|(_, machine)| unanswered(machine) && now.since(machine.call_offer().offered) > limit_ms);
+        late.map(|(session, _)| session.clone()).collect()
     }
 
     /// The calls that are not finished.
@@ -226,7 +266,17 @@ impl CallDriver {
     /// Writes down what is proven now.
     pub fn log_proofs(&mut self) {
         let Some(call_log) = &self.call_log else { return };
-        let proven = self.sessions().map(|(session, machine)| (session.clone(), machine.proven_ms())).collect();
+        let proven = self.sessions().filter_map(|(session, machine)| {
+            let answered = machine.answered_at()?;
+            Some((session.clone(), Proof { answered, proven_ms: machine.proven_ms() }))
+        });
+        let mut proven: HashMap<SessionId, Proof> = proven.collect();
+        if !self.restored {
+            // Their calls are not loaded yet; should we die before they are, this is all that is left of them.
+            for (session_id, proof) in &self.proven_before {
+                proven.entry(session_id.clone()).or_insert(*proof);
+            }
+        }
         let switch = Arc::clone(&self.switch);
         let failed = move |reason| warn!(switch = %switch, reason, "proofs of life were not written");
         if let Err(error) = call_log.write(proven, failed) {
@@ -238,19 +288,30 @@ impl CallDriver {
     /// Cancel-safe: dropped before it is ready it has done nothing.
     pub async fn step(&mut self) {
         let due = self.timers.first().map(|at| self.clock.instant(at));
+        if self.untimed >= UNTIMED && due.is_some_and(|due| due <= tokio::time::Instant::now()) {
+            self.fire_timers();
+            return;
+        }
+        self.untimed = self.untimed.saturating_add(1);
+        // Answers before timers: a call is not cut in the moment in which its next grant is there. But not for ever.
         tokio::select! {
             biased;
             Some(done) = self.records_done.1.recv() => self.record_done(done),
             Some(charged) = self.charges.join_next() => self.charged(charged),
             Some(found) = self.lookups.join_next() => self.found(found),
             Some(notification) = receive(&mut self.notifications) => self.notified(&notification),
-            Some(_) = self.confirmations.join_next() => {}
+            Some(confirmed) = self.confirmations.join_next() => {
+                if let Ok(Some(sequence)) = confirmed {
+                    self.notices.not_confirmed(sequence);
+                }
+            }
             () = sleep_until(due) => self.fire_timers(),
         }
         gauge!(names::CALLS_OPEN, "switch" => self.label()).set(u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
     }
 
     fn fire_timers(&mut self) {
+        self.untimed = 0;
         let now = self.clock.now().mono;
         while let Some((key, timer)) = self.timers.pop_due(now) {
             self.accept(key, Input::Timer(timer));
@@ -258,12 +319,22 @@ impl CallDriver {
     }
 
     fn notified(&mut self, notification: &Notification) {
+        if !self.restored {
+            // It may be for a call that is not loaded yet. Unconfirmed, it comes again.
+            return;
+        }
         if self.notices.is_copy(notification.sequence) {
+            self.confirm();
             return;
         }
         let key = self.by_session.get(&notification.session_id).copied();
-        let abort = matches!(notification.kind, NotificationKind::Abort(_)) && key.is_some();
-        self.notices.seen(notification.sequence, abort.then(|| notification.session_id.clone()));
+        let abort = match notification.kind {
+            NotificationKind::Abort(cause) if key.is_some() || self.recent.is_looked_up(&notification.session_id) => {
+                Some((notification.session_id.clone(), cause))
+            }
+            _ => None,
+        };
+        self.notices.seen(notification.sequence, abort);
         if let Some(key) = key {
             let input = match notification.kind {
                 NotificationKind::Reauthorize => Input::Reauthorize,
@@ -276,13 +347,13 @@ impl CallDriver {
     }
 
     fn confirm(&mut self) {
-        if let Some(sequence) = self.notices.to_confirm() {
+        if let Some(sequence) = self.notices.next_confirmation() {
             let charging = self.charging.clone();
             self.confirmations.spawn(async move {
-                if let Err(failure) = charging.confirm(sequence).await {
-                    // They come again, which is harmless.
-                    debug!(sequence, error = &failure as &dyn std::error::Error, "notifications were not confirmed");
-                }
+                let failure = charging.confirm(sequence).await.err()?;
+                // They come again, which is harmless.
+                debug!(sequence, error = &failure as &dyn std::error::Error, "notifications were not confirmed");
+                Some(sequence)
             });
         }
     }
@@ -295,6 +366,11 @@ impl CallDriver {
         Arc::clone(&self.switch)
     }
 }
+
+/// Answers and records carried out in a row before timers that are due.
+const UNTIMED: u32 = 64;
+/// What a switch may take beyond the longest ringing to say that it is over.
+const RINGING_GRACE_MS: DurationMs = 60_000;
 
 async fn receive(notifications: &mut Option<mpsc::Receiver<Notification>>) -> Option<Notification> {
     match notifications {

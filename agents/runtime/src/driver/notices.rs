@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use types::SessionId;
+use types::{ReleaseCause, SessionId};
 
 /// Confirming a sequence confirms all before it, so an ABORT whose call still lives holds back the confirmation: should
 /// the agent die before the call is ended, the core tells its successor again.
@@ -10,7 +10,7 @@ use types::SessionId;
 pub(super) struct Notices {
     seen: u64,
     confirmed: u64,
-    open_aborts: BTreeMap<u64, SessionId>,
+    open_aborts: BTreeMap<u64, (SessionId, ReleaseCause)>,
 }
 
 impl Notices {
@@ -19,19 +19,30 @@ impl Notices {
         sequence <= self.seen
     }
 
-    pub(super) fn seen(&mut self, sequence: u64, abort_of: Option<SessionId>) {
+    pub(super) fn seen(&mut self, sequence: u64, abort: Option<(SessionId, ReleaseCause)>) {
         self.seen = self.seen.max(sequence);
-        if let Some(session_id) = abort_of {
-            self.open_aborts.insert(sequence, session_id);
+        if let Some(abort) = abort {
+            self.open_aborts.insert(sequence, abort);
         }
     }
 
+    /// Why a call that still lives was to be ended.
+    pub(super) fn abort_of(&self, session_id: &SessionId) -> Option<ReleaseCause> {
+        let mut aborts = self.open_aborts.values();
+        aborts.find(|(aborted, _)| aborted == session_id).map(|(_, cause)| *cause)
+    }
+
+    /// The core did not hear it: it may be said again with the next notification.
+    pub(super) fn not_confirmed(&mut self, sequence: u64) {
+        self.confirmed = self.confirmed.min(sequence.saturating_sub(1));
+    }
+
     pub(super) fn finished(&mut self, session_id: &SessionId) {
-        self.open_aborts.retain(|_, aborted| aborted != session_id);
+        self.open_aborts.retain(|_, (aborted, _)| aborted != session_id);
     }
 
     /// What may be confirmed now and was not before.
-    pub(super) fn to_confirm(&mut self) -> Option<u64> {
+    pub(super) fn next_confirmation(&mut self) -> Option<u64> {
         let last = self.open_aborts.first_key_value().map_or(self.seen, |(sequence, _)| sequence.saturating_sub(1));
         (last > self.confirmed).then(|| {
             self.confirmed = last;
@@ -49,11 +60,15 @@ mod tests {
         let (mut notices, aborted) = (Notices::default(), SessionId::from("a"));
         notices.seen(1, None);
         assert!(notices.is_copy(1) && !notices.is_copy(2));
-        assert_eq!((notices.to_confirm(), notices.to_confirm()), (Some(1), None));
-        notices.seen(2, Some(aborted.clone()));
+        assert_eq!((notices.next_confirmation(), notices.next_confirmation()), (Some(1), None));
+        notices.seen(2, Some((aborted.clone(), ReleaseCause::Fraud)));
         notices.seen(3, None);
-        assert_eq!(notices.to_confirm(), None);
+        assert_eq!(notices.next_confirmation(), None);
+        assert_eq!(notices.abort_of(&aborted), Some(ReleaseCause::Fraud));
         notices.finished(&aborted);
-        assert_eq!(notices.to_confirm(), Some(3));
+        assert_eq!(notices.abort_of(&aborted), None);
+        assert_eq!(notices.next_confirmation(), Some(3));
+        notices.not_confirmed(3);
+        assert_eq!(notices.next_confirmation(), Some(3), "told again");
     }
 }

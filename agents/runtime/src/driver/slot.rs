@@ -1,6 +1,9 @@
 //! One call in the driver.
 
+use std::sync::Arc;
+
 use agent_call::CallMachine;
+use cdr_model::CallRecord;
 use tracing::Span;
 
 /// A call's place in the driver; never used again.
@@ -13,9 +16,13 @@ pub(super) struct Slot {
     pub(super) machine: CallMachine,
     /// Records handed to the journal and not durable yet.
     pub(super) records_under_way: u32,
-    /// A record was refused or failed: the switch must keep the call's end.
-    pub(super) record_lost: bool,
+    /// Records that the journal refused or failed to write, oldest first; offered again before the next one. While there
+    /// is one, the switch must keep the call's end.
+    pub(super) refused: Vec<Arc<CallRecord>>,
     /// The machine has emitted Finished.
     pub(super) finished: bool,
     pub(super) span: Span,
+    /// The next input meets a bug.
+    #[cfg(test)]
+    pub(super) panics: bool,
 }

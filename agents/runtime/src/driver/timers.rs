@@ -49,6 +49,18 @@ impl Timers {
 }
 
 #[cfg(test)]
+impl Timers {
+    pub(super) fn count(&self) -> usize {
+        assert_eq!(self.due.len(), self.set.len());
+        self.due.len()
+    }
+
+    pub(super) fn is_set(&self, key: CallKey, timer: Timer) -> bool {
+        self.set.contains_key(&(key, timer))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

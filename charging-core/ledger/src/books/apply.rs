@@ -122,8 +122,11 @@ impl Books {
         self.totals.entry(currency).or_default().deposited += receipt.amount;
         let kind = if receipt.amount.is_negative() { MovementKind::Debit } else { MovementKind::TopUp };
         let reference = receipt.operation_id.clone();
-        let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
-        remember(self.history.entry(number).or_default(), movement);
+        // An account opened without money leaves its key, and moved nothing.
+        if !receipt.amount.is_zero() {
+            let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
+            remember(self.history.entry(number).or_default(), movement);
+        }
         self.operations_by_age.insert((*at, number, reference.clone()));
         let operation = Operation { fingerprint: *fingerprint, receipt: receipt.clone() };
         self.operations.insert((number, reference), operation);

@@ -6,7 +6,7 @@ use types::{Money, ReleaseCause};
 use super::{Turn, refused};
 use crate::account::{AccountKey, AccountView};
 use crate::change::{AccountCreated, Change, Transferred};
-use crate::command::{CreateAccount, Transfer};
+use crate::command::{CreateAccount, OpenAccount, Transfer};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{Decision, Outcome, Receipt, Refusal};
 
@@ -43,19 +43,62 @@ pub(super) fn create(turn: &Turn<'_>, create: &CreateAccount) -> Decision {
         low_balance_limit: *low_balance_limit,
         credit_limit,
     };
-    let view = AccountView {
-        key: key.clone(),
-        currency: *currency,
-        balance: Money::ZERO,
+    let outcome = Outcome::Account(Box::new(new_account(create, Money::ZERO)));
+    Decision { outcome, changes: vec![Change::AccountCreated(Box::new(created))] }
+}
+
+/// A new account as it is shown.
+fn new_account(create: &CreateAccount, balance: Money) -> AccountView {
+    let credit_limit = create.credit_limit.unwrap_or_default();
+    AccountView {
+        key: create.key.clone(),
+        currency: create.currency,
+        balance,
         held: Money::ZERO,
-        available: credit_limit,
+        available: balance + credit_limit,
         credit_limit,
-        low_balance_limit: *low_balance_limit,
+        low_balance_limit: create.low_balance_limit,
         blocked: false,
-        identities: identities.clone(),
+        identities: create.identities.clone(),
         open_sessions: 0,
+    }
+}
+
+/// Account and first balance together: a crash cannot come between them, and a copy never adds the money again.
+pub(super) fn open(turn: &Turn<'_>, open: &OpenAccount) -> Decision {
+    let OpenAccount { create: wanted, operation_id, first_balance } = open;
+    if !is_id(operation_id) {
+        return refused(Refusal::InvalidOperationId);
+    }
+    if first_balance.is_negative() || *first_balance > Money::LIMIT {
+        return refused(Refusal::InvalidAmount);
+    }
+    let fingerprint = Fingerprint::of_opening(wanted, *first_balance);
+    let view = new_account(wanted, *first_balance);
+    if let Some(account) = turn.books.account_at(&wanted.key) {
+        return match turn.books.operation(account.number, operation_id) {
+            Some(earlier) if earlier.fingerprint == fingerprint => {
+                Decision { outcome: Outcome::Account(Box::new(view)), changes: Vec::new() }
+            }
+            Some(_) => refused(Refusal::OperationReused),
+            None => refused(Refusal::AccountExists),
+        };
+    }
+    let mut decision = create(turn, wanted);
+    if decision.changes.is_empty() {
+        return decision;
+    }
+    let receipt = Receipt {
+        account: wanted.key.clone(),
+        operation_id: operation_id.clone(),
+        amount: *first_balance,
+        currency: wanted.currency,
+        balance: view.balance,
+        available: view.available,
     };
-    Decision { outcome: Outcome::Account(Box::new(view)), changes: vec![Change::AccountCreated(Box::new(created))] }
+    decision.changes.push(Change::Transferred(Box::new(Transferred { at: turn.now, fingerprint, receipt })));
+    decision.outcome = Outcome::Account(Box::new(view));
+    decision
 }
 
 /// A top-up (`credit`) or a debit.

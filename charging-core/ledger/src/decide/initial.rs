@@ -158,8 +158,7 @@ pub(super) fn settle_start(turn: &Turn<'_>, account: &Account, rate: &mut Cow<'_
     if matches!(rate.query.start, Start::At(_)) {
         return;
     }
-    let query = RateQuery { start: Start::At(begun), ..rate.query.clone() };
-    if let Ok(settled) = turn.pricing.resolve(&query)
+    if let Ok(settled) = turn.pricing.resolve_again(rate, Start::At(begun))
         && turn.pricing.currency(&settled) == account.currency
     {
         *rate = Cow::Owned(settled);

@@ -3,7 +3,7 @@
 //! | command | file |
 //! |---|---|
 //! | Charge | `charge` (keys), then `initial`, `report` (UPDATE, TERMINATION) or `event` |
-//! | CreateAccount, TopUp, Debit, Block, Unblock | `account` |
+//! | CreateAccount, OpenAccount, TopUp, Debit, Block, Unblock | `account` |
 //! | Release, Expire, ConfirmNotifications | `sweep` |
 //!
 //! `sheet` computes what a session's groups cost, hold and may be granted; `paper` turns that into answer and changes.
@@ -35,6 +35,7 @@ pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command
     match command {
         Command::Charge(request) => charge::charge(&turn, request),
         Command::CreateAccount(create) => account::create(&turn, create),
+        Command::OpenAccount(open) => account::open(&turn, open),
         Command::TopUp(transfer) => account::transfer(&turn, transfer, true),
         Command::Debit(transfer) => account::transfer(&turn, transfer, false),
         Command::Block(key) => account::block(&turn, key, true),

@@ -1,6 +1,6 @@
 //! Accounts: identities, money in and out, history, listings, snapshots.
 
-use ledger::{Books, Command, CreateAccount, MovementKind, Outcome, Refusal, Transfer};
+use ledger::{Books, Command, CreateAccount, MovementKind, OpenAccount, Outcome, Refusal, Transfer};
 use types::charging::{ChargingRequest, SubscriberId, SubscriberIdKind};
 use types::{Money, Number};
 
@@ -147,4 +147,34 @@ fn a_snapshot_is_the_books() {
     assert!(read == desk.books);
     let mut torn = Books::new();
     assert!(torn.apply_all(desk.log.iter().skip(2)).is_err(), "a log without its beginning does not fit");
+}
+
+#[test]
+fn an_account_is_opened_with_its_first_balance_once() {
+    let mut desk = Desk::new(Tariff::of(r1()));
+    let open = |id: &str, operation: &str, amount: &str| {
+        let (create, operation_id) = (account(id, &[]), operation.into());
+        Command::OpenAccount(Box::new(OpenAccount { create, operation_id, first_balance: money(amount) }))
+    };
+    let first = desk.run(&open("a", "r1", "5"));
+    assert!(matches!(&first, Outcome::Account(view) if view.balance == money("5")), "{first:?}");
+    desk.answer(&initial("s", 30));
+    assert_eq!(desk.run(&open("a", "r1", "5")), first, "a copy gets the stored answer");
+    desk.expect("a", "5", "0.30");
+    let rows = [
+        (open("a", "r1", "6"), Refusal::OperationReused),
+        (open("a", "r2", "5"), Refusal::AccountExists),
+        (open("b", "", "5"), Refusal::InvalidOperationId),
+        (open("b", "r", "-1"), Refusal::InvalidAmount),
+        (Command::TopUp(transfer("a", "r1", "5")), Refusal::OperationReused),
+    ];
+    for (command, refusal) in rows {
+        assert_eq!(desk.run(&command), Outcome::Refused(refusal), "{command:?}");
+    }
+    desk.expect("a", "5", "0.30");
+    let kinds: Vec<_> = desk.books.history(&key("a")).iter().map(|line| (line.kind, line.amount)).collect();
+    assert_eq!(kinds, [(MovementKind::TopUp, money("5"))]);
+    let empty = desk.run(&open("empty", "r1", "0"));
+    assert_eq!(desk.run(&open("empty", "r1", "0")), empty);
+    assert!(desk.books.history(&key("empty")).is_empty(), "nothing moved");
 }

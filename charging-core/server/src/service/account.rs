@@ -9,10 +9,13 @@ use charging_proto::v1::{
     GetAccountRequest, HistoryEntry, HistoryKind, HistoryRequest, ListAccountsRequest, TopUpRequest, balance_amount,
     get_account_request,
 };
-use ledger::{AccountKey, AccountView, Command, CreateAccount, Movement, MovementKind, Outcome, Receipt, Transfer};
+use ledger::{
+    AccountKey, AccountView, Books, Command, CreateAccount, Movement, MovementKind, OpenAccount, Outcome, Receipt,
+    Transfer,
+};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
-use types::charging::SubscriberId;
+use types::charging::{NotificationKind, SubscriberId};
 use types::{AccountId, Currency, Money, Tenant};
 
 use super::status;
@@ -31,20 +34,14 @@ impl AccountService for Accounts {
     async fn create(&self, request: Request<CreateAccountRequest>) -> Result<Response<Account>, Status> {
         let CreateAccountRequest { request_id, account } = request.into_inner();
         let account = account.ok_or_else(|| Status::invalid_argument("field account is missing"))?;
-        let first = first_balance(&account)?;
+        let operation_id: String = convert::required("request_id", request_id).map_err(status::unreadable)?;
+        let first_balance = first_balance(&account)?;
         let create = read_account(account)?;
-        let (key, currency) = (create.key.clone(), create.currency);
-        let mut view = match self.decide(Command::CreateAccount(Box::new(create))).await? {
-            Outcome::Account(view) => *view,
-            other => return Err(status::unexpected(&other)),
-        };
-        if let Some(amount) = first {
-            let operation_id = format!("create/{request_id}").into();
-            let transfer = Transfer { account: key, operation_id, amount, currency: Some(currency) };
-            let receipt = self.transfer(Command::TopUp(transfer)).await?;
-            (view.balance, view.available) = (receipt.balance, receipt.available);
+        let open = OpenAccount { create, operation_id: operation_id.into(), first_balance };
+        match self.decide(Command::OpenAccount(Box::new(open))).await? {
+            Outcome::Account(view) => Ok(Response::new(shown(*view))),
+            other => Err(status::unexpected(&other)),
         }
-        Ok(Response::new(shown(view)))
     }
 
     async fn get(&self, request: Request<GetAccountRequest>) -> Result<Response<Account>, Status> {
@@ -56,9 +53,8 @@ impl AccountService for Accounts {
                 SubscriberId::try_from(subscriber).map_err(status::unreadable)?
             }
         };
-        let found = self.core.query(move |books| {
-            books.find_account(&tenant, &identity).and_then(|key| books.account(&key))
-        });
+        let found =
+            self.core.query(move |books| books.find_account(&tenant, &identity).and_then(|key| books.account(&key)));
         let found = found.await.map_err(|error| status::not_done(&error))?;
         found.map(|view| Response::new(shown(view))).ok_or_else(|| Status::not_found("no such account"))
     }
@@ -89,7 +85,8 @@ impl AccountService for Accounts {
         only_money(request.balance_id.as_deref(), request.kind, request.expiry_time)?;
         let key = account_key(request.tenant, request.account_id)?;
         let transfer = read_transfer(key, request.request_id, request.amount, request.currency)?;
-        self.change(Command::TopUp(transfer)).await
+        let receipt = self.transfer(Command::TopUp(transfer)).await?;
+        self.changed(receipt, true).await
     }
 
     async fn debit(&self, request: Request<DebitRequest>) -> Result<Response<AccountChange>, Status> {
@@ -100,7 +97,8 @@ impl AccountService for Accounts {
         }
         let key = account_key(request.tenant, request.account_id)?;
         let transfer = read_transfer(key, request.request_id, request.amount, request.currency)?;
-        self.change(Command::Debit(transfer)).await
+        let receipt = self.transfer(Command::Debit(transfer)).await?;
+        self.changed(receipt, false).await
     }
 
     async fn block(&self, request: Request<BlockRequest>) -> Result<Response<AccountChange>, Status> {
@@ -109,10 +107,14 @@ impl AccountService for Accounts {
             return Err(status::unsupported("release_cause"));
         }
         let key = account_key(request.tenant, request.account_id)?;
+        let blocked = key.clone();
         let command = if request.blocked { Command::Block(key) } else { Command::Unblock(key) };
         match self.decide(command).await? {
             Outcome::Account(view) => {
-                let notified_sessions = if request.blocked { view.open_sessions } else { 0 };
+                let is_abort = |kind| matches!(kind, NotificationKind::Abort(_));
+                let told = self.core.query(move |books| notified(books, &blocked, is_abort)).await;
+                let told = told.map_err(|error| status::not_done(&error))?;
+                let notified_sessions = if request.blocked { told } else { 0 };
                 let account = Some(shown(*view));
                 Ok(Response::new(AccountChange { account, history_sequence: 0, notified_sessions }))
             }
@@ -153,17 +155,29 @@ impl Accounts {
         }
     }
 
-    async fn change(&self, command: Command) -> Result<Response<AccountChange>, Status> {
-        let receipt = self.transfer(command).await?;
+    /// `notifies`: the change may have told sessions to ask again.
+    async fn changed(&self, receipt: Receipt, notifies: bool) -> Result<Response<AccountChange>, Status> {
         let key = receipt.account.clone();
-        let found = self.core.query(move |books| books.account(&key)).await;
-        let view = found.map_err(|error| status::not_done(&error))?;
-        let mut view = view.ok_or_else(|| Status::not_found("no such account"))?;
+        let found = self.core.query(move |books| {
+            let notified =
+                if notifies { notified(books, &key, |kind| kind == NotificationKind::Reauthorize) } else { 0 };
+            books.account(&key).map(|view| (view, notified))
+        });
+        let found = found.await.map_err(|error| status::not_done(&error))?;
+        let (mut view, notified_sessions) = found.ok_or_else(|| Status::not_found("no such account"))?;
         // As of the change itself, also for a copy that comes much later.
         (view.balance, view.available) = (receipt.balance, receipt.available);
-        let notified_sessions = view.open_sessions;
         Ok(Response::new(AccountChange { account: Some(shown(view)), history_sequence: 0, notified_sessions }))
     }
+}
+
+/// The account's sessions that have been told, and have not reported since.
+fn notified(books: &Books, key: &AccountKey, wanted: impl Fn(NotificationKind) -> bool) -> u32 {
+    let told = books.sessions_on(key).into_iter().filter(|session| {
+        let pending = books.notifications(&session.client_id);
+        pending.iter().any(|one| one.session_id == session.session_id && wanted(one.kind))
+    });
+    u32::try_from(told.count()).unwrap_or(u32::MAX)
 }
 
 fn account_key(tenant: String, account_id: String) -> Result<AccountKey, Status> {
@@ -189,14 +203,11 @@ fn read_account(account: Account) -> Result<CreateAccount, Status> {
     })
 }
 
-/// The money that a new account starts with; `None`: nothing.
-fn first_balance(account: &Account) -> Result<Option<Money>, Status> {
+/// The money that a new account starts with.
+fn first_balance(account: &Account) -> Result<Money, Status> {
     match account.balances.as_slice() {
-        [] => Ok(None),
-        [balance] if balance.kind == BalanceKind::Money as i32 => {
-            let amount = read_money(balance.value.clone())?;
-            Ok(Some(amount).filter(|amount| !amount.is_zero()))
-        }
+        [] => Ok(Money::ZERO),
+        [balance] if balance.kind == BalanceKind::Money as i32 => read_money(balance.value.clone()),
         _ => Err(status::unsupported("balances other than one of money")),
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use charging_proto::v1::charging_service_server::ChargingService;
 use charging_proto::v1::{
-    ChargingDataRequest, ChargingDataResponse, ConfirmNotificationsRequest, ConfirmNotificationsResponse,
-    Notification, NotifyRequest,
+    ChargingDataRequest, ChargingDataResponse, ConfirmNotificationsRequest, ConfirmNotificationsResponse, Notification,
+    NotifyRequest,
 };
 use ledger::{Command, Outcome};
 use tokio::sync::{Semaphore, mpsc};
@@ -18,12 +18,13 @@ use tonic::{Request, Response, Status, Streaming};
 use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
 use types::{ClientId, SessionId};
 
-use super::status;
+use super::{Stopping, status};
 use crate::store::{Core, CoreError};
 
 /// The service.
 pub(super) struct Charging {
     pub(super) core: Core,
+    pub(super) stopping: Stopping,
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<ChargingDataResponse, Status>> + Send>>;
@@ -46,7 +47,7 @@ impl ChargingService for Charging {
         requests: Request<Streaming<ChargingDataRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let (answers, answered) = mpsc::channel(IN_FLIGHT);
-        tokio::spawn(pipeline(self.core.clone(), requests.into_inner(), answers));
+        tokio::spawn(pipeline(self.core.clone(), requests.into_inner(), answers, self.stopping.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
 
@@ -56,8 +57,11 @@ impl ChargingService for Charging {
         let client_id = request.into_inner().client_id;
         let client_id = charging_proto::convert::required("client_id", client_id).map_err(status::unreadable)?;
         let subscription = self.core.subscribe(client_id).await.map_err(|error| status::not_done(&error))?;
-        let stream = ReceiverStream::new(subscription).map(|notification| Ok(notification.into()));
-        Ok(Response::new(Box::pin(stream)))
+        let notifications = ReceiverStream::new(subscription).map(|notification| Some(Ok(notification.into())));
+        // Nothing is lost by the end: what was not confirmed is sent again at the next subscription.
+        let end = self.stopping.clone().into_stream().map(|()| None);
+        let whole = notifications.chain(tokio_stream::once(None));
+        Ok(Response::new(Box::pin(whole.merge(end).map_while(|next| next))))
     }
 
     async fn confirm_notifications(
@@ -84,6 +88,7 @@ async fn charge(core: &Core, request: ChargingRequest) -> Result<ChargingAnswer,
         Err(CoreError::TooBusy { .. } | CoreError::DiskFull) => {
             Ok(ChargingAnswer::refusal(session_id, number, ResultCode::TOO_BUSY))
         }
+        Err(CoreError::TooLarge { .. }) => Ok(ChargingAnswer::refusal(session_id, number, ResultCode::INVALID_VALUE)),
         Err(error) => Err(error),
     }
 }
@@ -94,12 +99,18 @@ async fn pipeline(
     core: Core,
     mut requests: Streaming<ChargingDataRequest>,
     answers: mpsc::Sender<Result<ChargingDataResponse, Status>>,
+    mut stopping: Stopping,
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut running = JoinSet::new();
     // The last request of each session that is in flight: its successor waits for it.
     let mut last_of: HashMap<SessionId, Arc<Semaphore>> = HashMap::new();
-    while let Some(received) = requests.next().await {
+    loop {
+        let received = tokio::select! {
+            received = requests.next() => received,
+            () = stopping.begun() => None,
+        };
+        let Some(received) = received else { break };
         let (session_id, number) = match &received {
             Ok(request) => (request.session_id.clone(), request.request_number),
             // The connection broke: what is in flight is still decided, and its copy gets the stored answer.
@@ -132,8 +143,9 @@ async fn pipeline(
                 // Closed when the request before it is answered; it never gives permits.
                 drop(before.acquire().await);
             }
+            let done = Done(done);
             let answer = charge(&core, request).await;
-            done.close();
+            drop(done);
             let answer = answer.map(Into::into).map_err(|error| status::not_done(&error));
             // A client that is gone asks again.
             drop(answers.send(answer).await);
@@ -142,6 +154,15 @@ async fn pipeline(
         while running.try_join_next().is_some() {}
     }
     while running.join_next().await.is_some() {}
+}
+
+/// Lets the next request of the session go, whatever became of this one.
+struct Done(Arc<Semaphore>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Requests of one stream in work at once.

@@ -16,6 +16,7 @@ pub(super) fn not_done(error: &CoreError) -> Status {
     let code = match error {
         CoreError::TooBusy { .. } | CoreError::DiskFull => Code::ResourceExhausted,
         CoreError::Stopped => Code::Unavailable,
+        CoreError::TooLarge { .. } => Code::InvalidArgument,
         _ => Code::Internal,
     };
     Status::new(code, chain(error))

@@ -40,7 +40,9 @@ impl TariffService for TariffQueries {
 
     async fn list(&self, _: Request<ListTariffsRequest>) -> Result<Response<Versions>, Status> {
         let current = self.core.tariffs().current();
-        let versions = current.map(|plan| Ok(TariffVersion { version: plan.version().to_string(), active: true, ..TariffVersion::default() }));
+        let versions = current.map(|plan| {
+            Ok(TariffVersion { version: plan.version().to_string(), active: true, ..TariffVersion::default() })
+        });
         Ok(Response::new(Box::pin(tokio_stream::iter(versions))))
     }
 
@@ -56,7 +58,8 @@ impl TariffService for TariffQueries {
             Service::Data => units.total_octets,
             _ => units.specific_units,
         };
-        let usage = usage.ok_or_else(|| Status::invalid_argument("units has nothing that the service is charged by"))?;
+        let usage =
+            usage.ok_or_else(|| Status::invalid_argument("units has nothing that the service is charged by"))?;
         let plan = self.core.tariffs().current().ok_or_else(|| Status::failed_precondition("no tariff is in force"))?;
         let subject = request.subject.or(request.account_id).unwrap_or_else(|| "*any".to_owned());
         let query = Query {

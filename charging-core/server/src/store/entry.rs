@@ -8,7 +8,8 @@ use super::CoreError;
 const VERSION: u8 = 1;
 
 pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
-    postcard::to_extend(changes, vec![VERSION]).map_err(|error| CoreError::Entry { position: 0, reason: error.to_string() })
+    postcard::to_extend(changes, vec![VERSION])
+        .map_err(|error| CoreError::Entry { position: 0, reason: error.to_string() })
 }
 
 pub(super) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {

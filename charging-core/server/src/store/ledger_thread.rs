@@ -1,9 +1,9 @@
 //! The ledger's thread: the only one that decides.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ledger::{Books, Change, Command, Outcome, Settings, decide};
@@ -14,28 +14,33 @@ use tracing::{error, info, warn};
 use types::UtcMs;
 
 use super::hub::Hub;
-use super::{CoreError, Request, entry, recovery, snapshot};
+use super::{CoreError, Decided, Request, entry, recovery, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 
 pub(super) struct LedgerThread {
     pub(super) books: Books,
     pub(super) log: Log,
-    pub(super) directory: PathBuf,
     pub(super) pricing: TariffPricing,
     pub(super) settings: Settings,
     pub(super) hub: Hub,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) snapshot_records: u64,
+    /// Where the last snapshot stands, or was tried.
     pub(super) snapshot_at: Position,
-    pub(super) snapshotting: Arc<AtomicBool>,
+    /// The thread that makes one.
+    pub(super) snapshot: Option<JoinHandle<()>>,
+    pub(super) stopping: Arc<AtomicBool>,
+    /// When the disk last had no room.
+    pub(super) full_since: Option<Instant>,
+    pub(super) keys_swept: Option<Instant>,
     pub(super) requests: SyncSender<Request>,
 }
 
 /// What waits for the commit.
 #[derive(Default)]
 struct Batch {
-    outcomes: Vec<(oneshot::Sender<Result<Outcome, CoreError>>, Outcome)>,
+    outcomes: Vec<(oneshot::Sender<Decided>, Decided)>,
     changes: Vec<Change>,
     commands: u32,
 }
@@ -52,15 +57,21 @@ impl LedgerThread {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
-            while !stop && batch.commands < MAX_BATCH {
-                match received.try_recv() {
-                    Ok(request) => stop = self.take(request, &mut batch),
-                    Err(_) => break,
+            for _ in 1..MAX_BATCH {
+                if stop {
+                    break;
                 }
+                let Ok(request) = received.try_recv() else { break };
+                stop = self.take(request, &mut batch);
             }
             self.expire(&mut batch);
             self.commit(batch);
             self.consider_snapshot();
+        }
+        self.stopping.store(true, Ordering::Release);
+        if let Some(snapshot) = self.snapshot.take() {
+            // Whoever opens this directory next must not meet it.
+            drop(snapshot.join());
         }
         info!(records = self.log.durable().index(), "ledger stopped");
         std::mem::forget(aborts);
@@ -68,8 +79,14 @@ impl LedgerThread {
 
     /// Until the next session expires, at most a second: clocks may jump.
     fn idle_time(&self) -> Duration {
-        let due = self.books.next_deadline().map_or(1000, |deadline| deadline.since(utc_now()));
+        let due = self.books.next_deadline().filter(|_| !self.is_full());
+        let due = due.map_or(1000, |deadline| deadline.since(utc_now()));
         Duration::from_millis(due.clamp(1, 1000))
+    }
+
+    /// The disk had no room a moment ago: not tried again with every batch.
+    fn is_full(&self) -> bool {
+        self.full_since.is_some_and(|since| since.elapsed() < FULL_PAUSE)
     }
 
     fn take(&mut self, request: Request, batch: &mut Batch) -> bool {
@@ -77,7 +94,9 @@ impl LedgerThread {
         match request {
             Request::Decide { command, reply } => {
                 let outcome = self.decide(&command, batch);
-                count(&outcome);
+                if let Ok(outcome) = &outcome {
+                    count(outcome);
+                }
                 batch.outcomes.push((reply, outcome));
             }
             Request::Query(question) => {
@@ -91,7 +110,6 @@ impl LedgerThread {
                 self.hub.subscribe(client_id, subscription, pending);
             }
             Request::Truncate { position } => {
-                self.snapshot_at = position;
                 if let Err(error) = self.log.truncate_front(position) {
                     warn!(error = &error as &dyn std::error::Error, "the log before the snapshot was not removed");
                 }
@@ -101,56 +119,76 @@ impl LedgerThread {
         false
     }
 
-    fn decide(&mut self, command: &Command, batch: &mut Batch) -> Outcome {
-        batch.commands += 1;
-        let decision = decide(&self.books, &self.pricing, &self.settings, command, utc_now());
-        if decision.changes.is_empty() {
-            return decision.outcome;
+    fn decide(&mut self, command: &Command, batch: &mut Batch) -> Decided {
+        loop {
+            let decision = decide(&self.books, &self.pricing, &self.settings, command, utc_now());
+            if !decision.changes.is_empty() {
+                if self.is_full() {
+                    return Err(CoreError::DiskFull);
+                }
+                let payload = entry::encode(&decision.changes).expect("invariant: changes are plain data");
+                match self.log.append(&payload) {
+                    Ok(_) => {}
+                    Err(Error::BatchFull { .. }) if self.log.pending_records() > 0 => {
+                        // Should there be no room for the batch, this command is decided again without it.
+                        self.commit(std::mem::take(batch));
+                        continue;
+                    }
+                    Err(Error::RecordTooLong { bytes, limit }) => return Err(CoreError::TooLarge { bytes, limit }),
+                    Err(error) => stop_process(&error),
+                }
+                let applied = self.books.apply_all(&decision.changes);
+                applied.expect("invariant: what was decided on the books applies to them");
+                batch.changes.extend(decision.changes);
+            }
+            batch.commands += 1;
+            return Ok(decision.outcome);
         }
-        self.books.apply_all(&decision.changes).expect("invariant: what was decided on the books applies to them");
-        let payload = entry::encode(&decision.changes).expect("invariant: changes are plain data");
-        if self.log.append(&payload).is_err() {
-            // The batch is full: make it durable, then there is room.
-            self.commit_log();
-            self.log.append(&payload).expect("invariant: an entry fits an empty batch");
-        }
-        batch.changes.extend(decision.changes);
-        decision.outcome
     }
 
     fn expire(&mut self, batch: &mut Batch) {
         let due = self.books.next_deadline().is_some_and(|deadline| deadline <= utc_now());
-        let mut more = due || self.sweep_due();
+        let mut more = !self.is_full() && (due || self.sweep_due());
         while more && batch.commands < MAX_BATCH {
-            let outcome = self.decide(&Command::Expire, batch);
-            let Outcome::Swept { expired, more: again } = outcome else { return };
-            if let Some(session_id) = expired {
-                counter!(names::EXPIRED).increment(1);
-                warn!(%session_id, "a session was not heard of in time and is settled provisionally");
+            match self.decide(&Command::Expire, batch) {
+                Ok(Outcome::Swept { expired, more: again }) => {
+                    if let Some(session_id) = expired {
+                        counter!(names::EXPIRED).increment(1);
+                        warn!(%session_id, "a session was not heard of in time and is settled provisionally");
+                    }
+                    more = again;
+                }
+                Ok(_) => return,
+                Err(error) => {
+                    error!(error = &error as &dyn std::error::Error, "expired sessions could not be settled");
+                    return;
+                }
             }
-            more = again;
         }
     }
 
     /// Old keys are dropped now and then, not after every command.
-    fn sweep_due(&self) -> bool {
-        self.log.next().index().is_multiple_of(KEYS_SWEPT_EVERY)
+    fn sweep_due(&mut self) -> bool {
+        let due = self.keys_swept.is_none_or(|swept| swept.elapsed() >= KEYS_SWEPT_EVERY);
+        if due {
+            self.keys_swept = Some(Instant::now());
+        }
+        due
     }
 
     fn commit(&mut self, batch: Batch) {
-        if batch.commands == 0 {
-            return;
-        }
         if !batch.changes.is_empty() && !self.commit_log() {
             for (reply, _) in batch.outcomes {
                 drop(reply.send(Err(CoreError::DiskFull)));
             }
             return;
         }
-        histogram!(names::BATCH).record(f64_of(batch.commands));
+        if batch.commands > 0 {
+            histogram!(names::BATCH).record(f64_of(batch.commands));
+        }
         for (reply, outcome) in batch.outcomes {
             // Whoever asked may have gone; a copy of the request gets the stored answer.
-            drop(reply.send(Ok(outcome)));
+            drop(reply.send(outcome));
         }
         for change in &batch.changes {
             if let Change::Notified { client_id, notification } = change {
@@ -168,61 +206,75 @@ impl LedgerThread {
         match self.log.commit() {
             Ok(_) => {
                 histogram!(names::COMMIT_SECONDS).record(begun.elapsed());
+                self.full_since = None;
                 true
             }
             Err(Error::NoSpace { directory, batch_bytes, .. }) => {
                 counter!(names::DISK_FULL).increment(1);
                 error!(directory = %directory.display(), batch_bytes, "no room for the ledger: nothing is charged before there is; nothing was lost");
+                self.full_since = Some(Instant::now());
                 self.read_again();
                 false
             }
-            Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the ledger's disk failed: stopping, so that nothing is answered that is not durable");
-                std::process::abort();
-            }
+            Err(error) => stop_process(&error),
         }
     }
 
     /// The batch is not on the disk, so it must not be in the books either.
     fn read_again(&mut self) {
-        let reread = snapshot::read(&**self.log.storage())
-            .and_then(|(books, from)| recovery::replay(books, &self.log, from));
+        let reread =
+            snapshot::read(&**self.log.storage()).and_then(|(books, from)| recovery::replay(books, &self.log, from));
         match reread {
             Ok(books) => self.books = books,
-            Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the ledger cannot be read again: stopping");
-                std::process::abort();
-            }
+            Err(error) => stop_process(&error),
         }
     }
 
     fn consider_snapshot(&mut self) {
-        let (durable, at) = (self.log.durable(), self.snapshot_at);
-        let due = durable.index().saturating_sub(at.index()) >= self.snapshot_records;
-        if !due || self.snapshotting.swap(true, Ordering::AcqRel) {
+        let (until, at) = (self.log.durable(), self.snapshot_at);
+        let due = until.index().saturating_sub(at.index()) >= self.snapshot_records;
+        if !due || self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
-        let (directory, requests, busy) = (self.directory.clone(), self.requests.clone(), Arc::clone(&self.snapshotting));
+        // Also if it fails: tried again after as many records, not after each batch.
+        self.snapshot_at = until;
+        let (storage, requests) = (Arc::clone(self.log.storage()), self.requests.clone());
+        let stopping = Arc::clone(&self.stopping);
         let made = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-            match snapshot::make(&directory, durable) {
-                Ok(position) => {
+            match snapshot::make(&storage, until, &stopping) {
+                Ok(Some(position)) => {
                     counter!(names::SNAPSHOTS, "result" => "ok").increment(1);
                     info!(position = position.index(), "ledger snapshot made");
-                    // The ledger has stopped: the next start sees the snapshot.
-                    drop(requests.send(Request::Truncate { position }));
+                    tell(&requests, position, &stopping);
                 }
+                Ok(None) => {}
                 Err(error) => {
                     counter!(names::SNAPSHOTS, "result" => "failed").increment(1);
                     error!(error = &error as &dyn std::error::Error, "ledger snapshot failed; the log is kept");
                 }
             }
-            busy.store(false, Ordering::Release);
         });
-        if let Err(error) = made {
-            warn!(%error, "no thread for a snapshot");
-            self.snapshotting.store(false, Ordering::Release);
+        match made {
+            Ok(thread) => self.snapshot = Some(thread),
+            Err(error) => warn!(%error, "no thread for a snapshot"),
         }
     }
+}
+
+/// Lets the ledger remove the log before a snapshot. One that is stopping is not told: its next start sees the snapshot.
+fn tell(requests: &SyncSender<Request>, position: Position, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        match requests.try_send(Request::Truncate { position }) {
+            Err(TrySendError::Full(_)) => std::thread::sleep(Duration::from_millis(10)),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+        }
+    }
+}
+
+/// Nothing may be answered that is not durable, and what the disk holds now shows only at the next start.
+fn stop_process(error: &(dyn std::error::Error + 'static)) -> ! {
+    error!(error, "the ledger's disk failed: stopping the process; it recovers from its log");
+    std::process::abort();
 }
 
 fn counted(request: &Request) -> bool {
@@ -272,5 +324,6 @@ impl Drop for AbortOnPanic {
 
 /// Bounds the latency of the first command in a batch.
 const MAX_BATCH: u32 = 4096;
-/// In log records.
-const KEYS_SWEPT_EVERY: u64 = 1024;
+const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
+/// Between tries on a disk without room.
+const FULL_PAUSE: Duration = Duration::from_secs(1);

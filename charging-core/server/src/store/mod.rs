@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 
 use ledger::{Books, Command, Outcome};
 use metrics::counter;
+use segment_log::{DirStorage, Storage};
 use tokio::sync::oneshot;
 use types::{ClientId, ErrorClass};
 
@@ -25,15 +26,15 @@ use crate::config::CoreConfig;
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 use crate::tariffs::{TariffError, Tariffs};
-pub use hub::Subscription;
 use hub::Hub;
+pub use hub::Subscription;
 
 /// Why the core cannot start, or cannot do a command now.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CoreError {
     /// The log or a snapshot.
-    #[error("ledger store")]
+    #[error("ledger store{}", advice(.0))]
     Store(#[from] segment_log::Error),
     /// The tariff.
     #[error(transparent)]
@@ -47,7 +48,9 @@ pub enum CoreError {
         source: std::io::Error,
     },
     /// What is on disk does not fit together.
-    #[error("ledger entry at position {position} cannot be applied: {reason}; restore the ledger directory from a backup")]
+    #[error(
+        "ledger entry at position {position} cannot be applied: {reason}; restore the ledger directory from a backup"
+    )]
     Entry {
         /// Position in the log.
         position: u64,
@@ -68,6 +71,14 @@ pub enum CoreError {
         /// Where it should be.
         folder: PathBuf,
     },
+    /// One command would change more than one log record holds.
+    #[error("the command's changes take {bytes} octets, the ledger takes {limit} at once")]
+    TooLarge {
+        /// What they take.
+        bytes: usize,
+        /// The most there is room for.
+        limit: usize,
+    },
     /// Too many commands wait.
     #[error("{limit} commands wait already")]
     TooBusy {
@@ -87,17 +98,27 @@ impl CoreError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::TooBusy { .. } | Self::DiskFull | Self::Stopped => ErrorClass::Retry,
+            Self::TooLarge { .. } => ErrorClass::Refused,
             _ => ErrorClass::Fatal,
         }
     }
 }
 
+/// The remedy, unless the error's own text says it.
+fn advice(error: &segment_log::Error) -> String {
+    let says_it = matches!(error, segment_log::Error::Corrupt { .. } | segment_log::Error::Poisoned { .. });
+    error.remedy().filter(|_| !says_it).map(|remedy| format!(" ({remedy})")).unwrap_or_default()
+}
+
 /// A question about the books, answered in the ledger's turn.
 type Query = Box<dyn FnOnce(&Books) + Send>;
 
+/// What becomes of a command.
+type Decided = Result<Outcome, CoreError>;
+
 /// What the ledger thread is asked.
 enum Request {
-    Decide { command: Command, reply: oneshot::Sender<Result<Outcome, CoreError>> },
+    Decide { command: Command, reply: oneshot::Sender<Decided> },
     Query(Query),
     Subscribe { client_id: ClientId, subscription: hub::Sender },
     Truncate { position: segment_log::Position },
@@ -126,26 +147,38 @@ impl std::fmt::Debug for Core {
 impl Core {
     /// Opens the store in `data_dir`, recovers, and starts the ledger thread.
     pub fn start(data_dir: &Path, config: &CoreConfig) -> Result<Self, CoreError> {
+        let directory = |source| CoreError::Directory { path: data_dir.into(), source };
+        std::fs::create_dir_all(data_dir).map_err(directory)?;
+        let storage = DirStorage::create_dir(data_dir.join("ledger"))?;
+        Self::start_on(Arc::new(storage), data_dir, config)
+    }
+
+    /// [`Core::start`] with the ledger on any storage, such as one that fails on purpose; tariff versions stay in
+    /// `data_dir`.
+    pub fn start_on(storage: Arc<dyn Storage>, data_dir: &Path, config: &CoreConfig) -> Result<Self, CoreError> {
         let directory = |path: &Path, source| CoreError::Directory { path: path.into(), source };
-        std::fs::create_dir_all(data_dir).map_err(|error| directory(data_dir, error))?;
+        // First, because it takes the lock: what follows writes, too.
+        let opened = recovery::open(storage)?;
         let folder = config.tariff.folder.as_deref();
-        let tariffs = Arc::new(Tariffs::open(&data_dir.join("tariffs"), folder, &config.tariff.currency)?);
-        let ledger_dir = data_dir.join("ledger");
-        let opened = recovery::open(&ledger_dir, &tariffs, &data_dir.join("tariffs"))?;
+        let kept_in = data_dir.join("tariffs");
+        let tariffs = Arc::new(Tariffs::open(&kept_in, folder, &config.tariff.currency)?);
+        recovery::check_tariffs(&opened.books, &tariffs, &kept_in)?;
         let (requests, received) = sync_channel(config.queue);
         let waiting = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
         let ledger = ledger_thread::LedgerThread {
             books: opened.books,
             log: opened.log,
-            directory: ledger_dir,
             pricing: TariffPricing::new(Arc::clone(&tariffs)),
             settings: config.settings(),
             hub: Hub::default(),
             waiting: Arc::clone(&waiting),
             snapshot_records: config.snapshot_records,
             snapshot_at: opened.snapshot_at,
-            snapshotting: Arc::default(),
+            snapshot: None,
+            stopping: Arc::default(),
+            full_since: None,
+            keys_swept: None,
             requests: requests.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -198,15 +231,7 @@ impl Core {
 
     /// Finishes what is queued, and stops. Later commands are answered with [`CoreError::Stopped`].
     pub fn stop(&self) {
-        if self.0.stopped.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        // Behind everything that is queued; a ledger that is gone already is as stopped as can be.
-        let asked = self.0.requests.send(Request::Stop).is_ok();
-        let thread = self.0.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let (true, Some(thread)) = (asked, thread) {
-            drop(thread.join());
-        }
+        self.0.stop();
     }
 
     fn ask(&self, request: Request) -> Result<(), CoreError> {
@@ -224,5 +249,27 @@ impl Core {
                 TrySendError::Disconnected(_) => CoreError::Stopped,
             }
         })
+    }
+}
+
+impl Shared {
+    fn stop(&self) {
+        if self.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Behind everything that is queued; a ledger that is gone already is as stopped as can be.
+        let asked = self.requests.send(Request::Stop).is_ok();
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        // A question may have held the last handle: the ledger cannot wait for itself.
+        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
+        if let (true, Some(thread)) = (asked, thread) {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

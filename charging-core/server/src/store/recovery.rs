@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledger::Books;
-use segment_log::{CorruptPolicy, DirStorage, Log, Options, Position, Storage, Verify};
+use segment_log::{CorruptPolicy, Log, Options, Position, Storage, Verify};
 use tracing::{info, warn};
 
 use super::{CoreError, entry, snapshot};
@@ -18,19 +18,25 @@ pub(super) struct Opened {
     pub(super) snapshot_at: Position,
 }
 
-/// Opens the log and reads the books.
-pub(super) fn open(directory: &Path, tariffs: &Arc<Tariffs>, kept_in: &Path) -> Result<Opened, CoreError> {
-    let storage: Arc<dyn Storage> = Arc::new(DirStorage::create_dir(directory)?);
-    let (books, snapshot_at) = snapshot::read(&*storage)?;
-    let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start: snapshot_at, ..Options::default() };
+/// Opens the log, which locks it, and reads the books.
+pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
+    let (mut books, mut start) = snapshot::read(&*storage)?;
+    let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start, ..Options::default() };
     let (log, recovered) = Log::open(storage, options)?;
     if let Some(torn) = &recovered.torn_tail {
         warn!(?torn, "the last, never acknowledged, write to the ledger was torn and is cut off");
     }
-    let books = replay(books, &log, snapshot_at)?;
-    if let Some(version) = books.plan_versions().find(|version| tariffs.version(*version).is_none()) {
-        return Err(CoreError::MissingTariff { version, folder: kept_in.into() });
+    if log.first() > start {
+        // Whoever held the lock until now has made another one since.
+        (books, start) = snapshot::read(&**log.storage())?;
     }
+    let snapshot_at = start;
+    if log.next() < snapshot_at {
+        // What is appended before the snapshot's place would never be read again.
+        let reason = format!("the log ends before it, the snapshot stands at {}", snapshot_at.index());
+        return Err(CoreError::Entry { position: log.next().index(), reason });
+    }
+    let books = replay(books, &log, snapshot_at)?;
     if let Err(imbalance) = books.check() {
         return Err(CoreError::Entry { position: log.next().index(), reason: imbalance.to_string() });
     }
@@ -42,6 +48,14 @@ pub(super) fn open(directory: &Path, tariffs: &Arc<Tariffs>, kept_in: &Path) -> 
         "ledger recovered"
     );
     Ok(Opened { books, log, snapshot_at })
+}
+
+/// Every kept session can be priced again, or the first that cannot is an error.
+pub(super) fn check_tariffs(books: &Books, tariffs: &Tariffs, kept_in: &Path) -> Result<(), CoreError> {
+    match books.plan_versions().find(|version| tariffs.version(*version).is_none()) {
+        Some(version) => Err(CoreError::MissingTariff { version, folder: kept_in.into() }),
+        None => Ok(()),
+    }
 }
 
 /// Applies every durable entry from `from` on.

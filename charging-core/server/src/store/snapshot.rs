@@ -3,10 +3,11 @@
 //! Made by a thread of their own from the files alone (the last snapshot and the log behind it), so that the ledger
 //! never waits for one. Costs a second copy of the books in memory while it runs.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledger::Books;
-use segment_log::{DirStorage, Position, Reader, Storage, read_snapshot, write_snapshot};
+use segment_log::{CorruptPolicy, Position, Reader, Storage, read_snapshot, write_snapshot};
 
 use super::{CoreError, entry};
 
@@ -27,15 +28,22 @@ pub(super) fn read(storage: &dyn Storage) -> Result<(Books, Position), CoreError
     }
 }
 
-/// Makes a snapshot of everything durable before `until`. Returns where it stands.
-pub(super) fn make(directory: &Path, until: Position) -> Result<Position, CoreError> {
-    let storage = DirStorage::at(directory);
-    let (mut books, from) = read(&storage)?;
-    let mut reader = Reader::open(directory, from);
+/// Makes a snapshot of everything durable before `until`. Returns where it stands; `None` when `stopping` was set
+/// before it was written.
+pub(super) fn make(
+    storage: &Arc<dyn Storage>,
+    until: Position,
+    stopping: &AtomicBool,
+) -> Result<Option<Position>, CoreError> {
+    let (mut books, from) = read(&**storage)?;
+    let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
     while at < until
         && let Some(record) = reader.read_next()?
     {
+        if stopping.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let position = record.position.index();
         let changes = entry::decode(position, record.payload)?;
         books.apply_all(&changes).map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
@@ -43,6 +51,6 @@ pub(super) fn make(directory: &Path, until: Position) -> Result<Position, CoreEr
     }
     let fault = |error: postcard::Error| CoreError::Snapshot { reason: error.to_string() };
     let content = postcard::to_extend(&(at.index(), &books), vec![VERSION]).map_err(fault)?;
-    write_snapshot(&storage, NAME, &content)?;
-    Ok(at)
+    write_snapshot(&**storage, NAME, &content)?;
+    Ok(Some(at))
 }

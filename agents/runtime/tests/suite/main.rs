@@ -1,0 +1,8 @@
+//! The call driver over the real client and ledger in simulated time, with journals, disks and cores that fail.
+
+mod notices;
+mod proofs;
+mod records;
+mod restore;
+mod rig;
+mod room;

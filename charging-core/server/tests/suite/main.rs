@@ -1,0 +1,12 @@
+//! The charging core on real and failing disks, and its gRPC services over loopback.
+
+mod accounts;
+mod charging;
+mod disk;
+mod expiry;
+mod network;
+mod parallel;
+mod recovery;
+mod rig;
+mod snapshots;
+mod tariffs;

@@ -1,0 +1,130 @@
+//! Snapshots made while running, and restarts from them.
+
+use std::sync::Arc;
+
+use segment_log::fault::{Crash, FaultStorage};
+use segment_log::{Operation, Storage};
+
+use crate::rig::{Place, account, books, charge, copy_directory, eventually, initial, is, money, top_up};
+
+fn names(place: &Place, ending: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(place.ledger()).expect("readable");
+    let names = entries.map(|entry| entry.expect("readable").file_name().into_string().expect("text"));
+    names.filter(|name| name.ends_with(ending)).collect()
+}
+
+#[tokio::test]
+async fn a_restart_from_a_snapshot_is_the_same() {
+    let mut place = Place::new();
+    place.config.snapshot_records = 10;
+    let core = place.start();
+    account(&core, "a", "1").await;
+    charge(&core, initial("a", "s", 30)).await;
+    for number in 0..50 {
+        core.decide(top_up("a", &format!("op {number}"), "1")).await.expect("decided");
+    }
+    eventually("a snapshot", || async { !names(&place, "books").is_empty() }).await;
+    // At any moment beside the snapshot's making, a crash leaves something that recovers.
+    for number in 50..200 {
+        core.decide(top_up("a", &format!("op {number}"), "1")).await.expect("decided");
+        if number % 10 == 0 {
+            let crashed = Place::new();
+            copy_directory(&place.data(), &crashed.data());
+            assert_eq!(books(&crashed.start()).await, books(&core).await, "{number}");
+        }
+    }
+    let before = books(&core).await;
+    core.stop();
+    let storage = segment_log::DirStorage::at(place.ledger());
+    let content = segment_log::read_snapshot(&storage, "books").expect("good").expect("there");
+    let (at, _): (u64, ledger::Books) = postcard::from_bytes(&content[1..]).expect("books");
+    assert!(at >= 50, "it moved on: {at}");
+    let core = place.start();
+    assert_eq!(books(&core).await, before);
+    assert_eq!(money(&core, "a").await, is("201", "0.3"));
+}
+
+#[tokio::test]
+async fn the_log_before_a_snapshot_goes_and_the_rest_is_enough() {
+    let mut place = Place::new();
+    place.config.snapshot_records = 100;
+    let core = place.start();
+    account(&core, "a", "1").await;
+    // Large enough that segments (64 MiB) are filled: a client's state counts.
+    let mut number = 0;
+    let state = vec![7; 200_000];
+    let begun = names(&place, ".seg");
+    let mut made = 0;
+    while made < 500 {
+        let mut request = initial("a", &format!("s {number}"), 1);
+        request.client_state.clone_from(&state);
+        charge(&core, request).await;
+        number += 1;
+        made += 1;
+    }
+    eventually("the first segment is gone", || async {
+        // Removed by the ledger's next turn behind the snapshot.
+        core.decide(top_up("a", "again and again", "1")).await.expect("decided");
+        !begun.iter().any(|first| names(&place, ".seg").contains(first))
+    })
+    .await;
+    let before = books(&core).await;
+    core.stop();
+    assert_eq!(books(&place.start()).await, before);
+}
+
+#[tokio::test]
+async fn a_crash_at_every_point_of_a_run_with_snapshots_loses_nothing_answered() {
+    let mut place = Place::new();
+    place.config.snapshot_records = 4;
+    for seed in 0..40_u64 {
+        let disk = FaultStorage::new();
+        let core = place.start_on(disk.clone()).expect("a core");
+        account(&core, "a", "1").await;
+        let operations = 3 + seed % 20;
+        for number in 0..operations {
+            core.decide(top_up("a", &format!("op {number}"), "1")).await.expect("decided");
+        }
+        let before = books(&core).await;
+        // The disk of another machine: what a power cut at this moment leaves, whatever the snapshot's thread is doing.
+        let after = FaultStorage::new();
+        for name in disk.list().expect("alive") {
+            if let Some(content) = disk.content(&name) {
+                after.put(&name, &content);
+            }
+        }
+        core.stop();
+        after.crash(Crash::DropUnsynced);
+        let recovered = place.start_on(after).expect("recovers");
+        let now = books(&recovered).await;
+        assert_eq!(now, before, "seed {seed}");
+        recovered.stop();
+        disk.crash(Crash::Scattered { seed, sector_bytes: 512 });
+        let recovered = place.start_on(disk).expect("recovers");
+        assert_eq!(books(&recovered).await, before, "seed {seed}, scattered");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_fails_is_no_harm() {
+    let mut place = Place::new();
+    place.config.snapshot_records = 5;
+    let disk = FaultStorage::new();
+    let core = place.start_on(disk.clone()).expect("a core");
+    account(&core, "a", "1").await;
+    // Renames are the snapshot's from now on: the log has its segment.
+    disk.fail_nth(Operation::Rename, 1, segment_log::fault::Failure::Io);
+    for number in 0..20 {
+        core.decide(top_up("a", &format!("op {number}"), "1")).await.expect("decided");
+    }
+    eventually("a later one succeeds", || async {
+        core.decide(top_up("a", &format!("more {:?}", std::time::Instant::now()), "1")).await.expect("decided");
+        disk.content("books").is_some()
+    })
+    .await;
+    let before = books(&core).await;
+    core.stop();
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    assert!(segment_log::read_snapshot(&*storage, "books").expect("good").is_some());
+    assert_eq!(books(&place.start_on(disk).expect("recovers")).await, before);
+}
