@@ -1,7 +1,7 @@
 //! The charging core: the ledger on an embedded store, and the gRPC services in front of it.
 //!
 //! [`Core`] is the store's handle: one ledger thread owns the books and the log, decides in order, and answers only
-//! what is durable. [`services`] makes the gRPC side. The in-process way for agents is wired in the binary.
+//! what is durable. [`serve`] makes the gRPC side. The in-process way for agents is wired in the binary.
 //!
 //! Store on disk, in the data directory: `ledger/` (segment log of decided changes, snapshots beside it) and
 //! `tariffs/` (every tariff version a session may still need).
