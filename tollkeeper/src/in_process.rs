@@ -6,6 +6,7 @@
 //! |---|---|
 //! | an answer, stored or new | that answer |
 //! | too busy, disk full: nothing was changed | 3004, as over gRPC |
+//! | larger than any call needs | 5004, as over gRPC |
 //! | it is stopping | `UnknownFate`: repeating is harmless, assuming is not |
 //! | nothing for 5 s | `UnknownFate` |
 
@@ -41,6 +42,7 @@ impl InProcessTransport {
             Ok(Outcome::Charged(charged)) => Ok(charged.answer),
             Ok(_) => Ok(refusal(ResultCode::UNABLE_TO_COMPLY)),
             Err(CoreError::TooBusy { .. } | CoreError::DiskFull) => Ok(refusal(ResultCode::TOO_BUSY)),
+            Err(CoreError::TooLarge { .. }) => Ok(refusal(ResultCode::INVALID_VALUE)),
             Err(error) => Err(failure(&error)),
         }
     }

@@ -74,7 +74,7 @@ async fn the_log_before_a_snapshot_goes_and_the_rest_is_enough() {
 }
 
 #[tokio::test]
-async fn a_crash_at_every_point_of_a_run_with_snapshots_loses_nothing_answered() {
+async fn a_crash_during_a_run_with_snapshots_loses_nothing_answered() {
     let mut place = Place::new();
     place.config.snapshot_records = 4;
     for seed in 0..40_u64 {
