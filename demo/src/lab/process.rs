@@ -83,7 +83,8 @@ impl Process {
     }
 
     fn signal_group(&self, signal: Signal) {
-        if let Some(pid) = self.pid() {
+        // Once it was waited for, its number may be somebody else's.
+        if let (None, Some(pid)) = (self.ended, self.pid()) {
             // Gone already is what we want.
             kill_process_group(pid, signal).unwrap_or_default();
         }
