@@ -6,7 +6,7 @@ status=0
 for file in tests/tests/kamailio_*.rs; do
     name=$(basename "$file" .rs)
     begun=$(date +%s)
-    cargo test --workspace --test "$name" -- --test-threads=2 || status=1
+    cargo test --workspace --test "$name" -- --test-threads=1 || status=1
     echo "[e2e] $name: $(( $(date +%s) - begun )) s"
 done
 exit $status
