@@ -1,9 +1,12 @@
 //! Logs on standard error, and panics in them.
 
+mod json;
+
 use std::io::IsTerminal as _;
 
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -18,7 +21,11 @@ pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Text => false,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
-    let installed = if json { subscriber.json().flatten_event(true).try_init() } else { subscriber.try_init() };
+    let installed = if json {
+        subscriber.fmt_fields(JsonFields::new()).event_format(json::JsonLines).try_init()
+    } else {
+        subscriber.try_init()
+    };
     installed.map_err(|error| anyhow!("starting the log: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
