@@ -2,7 +2,8 @@
 //! that nobody has acknowledged, then for the list of live calls.
 //!
 //! A call that two lists in a row do not have, and of which no end came in between, is gone. Two, because its end may
-//! be on its way while the first list is made.
+//! be on its way while the first list is made. After a connect the second is asked for at once. Later it is the next
+//! interval's: on a busy switch some call is always just ending, and a list holds up Kamailio's one evapi process.
 
 use agent_call::{Phase, SwitchEvent};
 use agent_runtime::names;
@@ -25,6 +26,8 @@ pub(crate) struct Resync {
     pub(crate) silent_intervals: u8,
     /// Ends are being sent again: those that come now may be old.
     pub(crate) resending: bool,
+    /// The connection's first list is to come: calls that ended while it was away are to be found now.
+    pub(crate) catching_up: bool,
 }
 
 impl Agent {
@@ -41,7 +44,7 @@ impl Agent {
         }
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking Kamailio for its live calls");
         self.run = Some(run);
-        self.resync.listing = false;
+        (self.resync.listing, self.resync.catching_up) = (false, true);
         self.ask_for_ends();
         self.ask_for_calls();
     }
@@ -105,6 +108,7 @@ impl Agent {
             return;
         }
         self.resync.listing = false;
+        let catching_up = std::mem::take(&mut self.resync.catching_up);
         let (list, mut gone, mut missing) = (self.resync.list, Vec::new(), false);
         let talking: Vec<SessionId> = self
             .driver
@@ -131,7 +135,9 @@ impl Agent {
         if missing {
             // Its end may have been lost on the way, and is kept by Kamailio; then look again.
             self.ask_for_ends();
-            self.ask_for_calls();
+            if catching_up {
+                self.ask_for_calls();
+            }
         }
         self.driver.log_proofs();
     }
