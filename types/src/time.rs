@@ -56,14 +56,44 @@ impl UtcMs {
     }
 }
 
-/// ISO 8601 with milliseconds, UTC: `2026-11-22T20:00:15.000Z`.
+/// ISO 8601 with milliseconds, UTC: `2026-11-22T20:00:15.000Z`. A time outside of the years 0 to 9999, which only a
+/// broken clock tells, is shown as the nearest one within: more digits could not be read again.
 impl fmt::Display for UtcMs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (day, ms_of_day) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
+        let ms = self.0.clamp(FIRST_SHOWN_MS, LAST_SHOWN_MS);
+        let (day, ms_of_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
         let (year, month, day_of_month) = civil_from_days(day);
         let (hour, minute) = (ms_of_day / 3_600_000, ms_of_day / 60_000 % 60);
         let (second, ms) = (ms_of_day / 1000 % 60, ms_of_day % 1000);
         write!(f, "{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    }
+}
+
+impl UtcMs {
+    /// The same text as `Display` without a formatter, for the records' encoder; `None` outside the years 0 to 9999.
+    fn iso_text(self) -> Option<[u8; 24]> {
+        let (day, ms_of_day) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
+        let (year, month, day_of_month) = civil_from_days(day);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let numbers = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day_of_month),
+            (11, 2, ms_of_day / 3_600_000),
+            (14, 2, ms_of_day / 60_000 % 60),
+            (17, 2, ms_of_day / 1000 % 60),
+            (20, 3, ms_of_day % 1000),
+        ];
+        for (at, width, mut number) in numbers {
+            for digit in text.get_mut(at..at + width)?.iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number.rem_euclid(10)).ok()?;
+                number = number.div_euclid(10);
+            }
+            if number != 0 {
+                return None;
+            }
+        }
+        Some(text)
     }
 }
 
@@ -120,7 +150,10 @@ pub mod iso8601 {
 
     /// Writes the ISO 8601 text.
     pub fn serialize<S: Serializer>(time: &UtcMs, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(time)
+        match time.iso_text().as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(time),
+        }
     }
 
     /// Reads the ISO 8601 text.
@@ -137,7 +170,7 @@ pub mod iso8601 {
         /// Writes the ISO 8601 text, or null.
         pub fn serialize<S: Serializer>(time: &Option<UtcMs>, serializer: S) -> Result<S::Ok, S::Error> {
             match time {
-                Some(time) => serializer.collect_str(time),
+                Some(time) => super::serialize(time, serializer),
                 None => serializer.serialize_none(),
             }
         }
@@ -151,6 +184,10 @@ pub mod iso8601 {
 }
 
 const DAY_MS: i64 = 86_400_000;
+/// 0000-01-01T00:00:00.000Z.
+const FIRST_SHOWN_MS: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z.
+const LAST_SHOWN_MS: i64 = 253_402_300_799_999;
 
 /// Days since 1970-01-01 to the proleptic Gregorian date. The year is counted from March, so that the leap day
 /// is the last day of it and month lengths follow one formula.
@@ -177,6 +214,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_no_clock_tells_is_still_readable() {
+        for (ms, text) in [
+            (FIRST_SHOWN_MS, "0000-01-01T00:00:00.000Z"),
+            (i64::MIN, "0000-01-01T00:00:00.000Z"),
+            (LAST_SHOWN_MS, "9999-12-31T23:59:59.999Z"),
+            (LAST_SHOWN_MS + 1, "9999-12-31T23:59:59.999Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(UtcMs(ms).to_string(), text);
+            assert_eq!(text.parse(), Ok(UtcMs(ms.clamp(FIRST_SHOWN_MS, LAST_SHOWN_MS))));
+        }
+    }
+
+    #[test]
     fn iso_8601_both_ways() {
         let rows = [
             (0, "1970-01-01T00:00:00.000Z"),
@@ -193,6 +244,21 @@ mod tests {
             "2026-11-22T20:00:15Z".parse::<UtcMs>().map(|t| t.to_string()),
             Ok("2026-11-22T20:00:15.000Z".into())
         );
+    }
+
+    #[test]
+    fn the_text_of_records_is_that_of_display() {
+        for ms in (-80_000_000_000_000..300_000_000_000_000).step_by(86_400_000 * 97 + 3_723_456).chain([-1, 0, 1, 999])
+        {
+            let text = UtcMs(ms).iso_text().map(|text| String::from_utf8_lossy(&text).into_owned());
+            let shown = UtcMs(ms).to_string();
+            assert!(text.is_none_or(|text| text == shown), "{ms}");
+            assert_eq!(text_is_possible(&shown), UtcMs(ms).iso_text().is_some(), "{shown}");
+        }
+    }
+
+    fn text_is_possible(shown: &str) -> bool {
+        shown.len() == 24 && !shown.starts_with('-')
     }
 
     #[test]

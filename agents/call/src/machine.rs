@@ -6,7 +6,7 @@ use types::charging::{
     ChargingRequest, Cost, Operation, ReportingReason, ServiceInformation, SessionPhase, SessionSummary, UnitUsage,
     Units, UsedUnits,
 };
-use types::{DurationMs, MonoMs, Now, ReleaseCause, SessionId, UtcMs};
+use types::{DurationMs, Money, MonoMs, Now, ReleaseCause, SessionId, UtcMs};
 
 use crate::effect::{Alarm, Command, Effect, Input, Timer};
 use crate::event::{Answer, CallEnd, CallOffer, SwitchEvent};
@@ -91,6 +91,8 @@ pub(crate) struct Records {
     pub(crate) interims: u32,
     /// Talk already told.
     pub(crate) recorded_ms: DurationMs,
+    /// Cost already told.
+    pub(crate) recorded_cost: Money,
     pub(crate) started: bool,
     /// The STOP was written without its price.
     pub(crate) pending_stop: bool,
@@ -203,6 +205,7 @@ impl CallMachine {
             next: snapshot.next_record,
             interims: snapshot.interims,
             recorded_ms: snapshot.recorded_ms,
+            recorded_cost: snapshot.recorded_cost,
             // Without an answer in the snapshot the START may be missing; written twice it has the same id.
             started: snapshot.answered.is_some(),
             pending_stop: false,
@@ -325,6 +328,7 @@ impl CallMachine {
             next_record: self.records.next,
             interims: self.records.interims,
             recorded_ms: self.records.recorded_ms,
+            recorded_cost: self.records.recorded_cost,
             held_ms: self.meter.map_or(0, |meter| meter.held_ms),
             warned: self.warned,
             release: self.release.map(|release| release.cause),

@@ -2,8 +2,9 @@
 
 use cdr_model::{
     CallRecord, CallType, CalledParty, CallingParty, CostState, EventKind, RecordCost, RecordMetadata, RecordType,
-    RecordUsage, Seconds,
+    RecordUnits, RecordUsage, SchemaVersion, Seconds,
 };
+use types::charging::Service;
 use types::{DurationMs, Money, TerminationReason, UtcMs};
 
 use crate::effect::Effect;
@@ -27,7 +28,7 @@ impl CallMachine {
             end_time: Some(at),
             duration: Some(Seconds::from_ms(talked_ms)),
             usage: self.usage(talked_ms),
-            cost: self.record_cost(CostState::Pending).filter(|_| self.is_charged()),
+            cost: self.is_charged().then(|| self.record_cost(CostState::Pending)),
             ..record
         };
         effects.push(Effect::Record(Box::new(record)));
@@ -35,11 +36,12 @@ impl CallMachine {
 
     pub(crate) fn stop_record(&mut self, effects: &mut Vec<Effect>) {
         let record = self.record(RecordType::Stop, 0);
-        let Some(ending) = &self.end else { return };
         let pending = self.records.pending_stop;
         let state = if pending { CostState::Pending } else { CostState::Final };
-        let talked_ms = ending.talked_ms;
         let known = self.is_charged() && (pending || self.cost.is_some());
+        let cost = known.then(|| self.record_cost(state));
+        let Some(ending) = &self.end else { return };
+        let talked_ms = ending.talked_ms;
         let mut record = CallRecord {
             end_time: Some(ending.end.at),
             duration: Some(Seconds::from_ms(talked_ms)),
@@ -49,7 +51,7 @@ impl CallMachine {
             release_cause: self.release_cause(),
             cause: Some(ending.end.cause.0),
             qos: ending.end.qos,
-            cost: known.then(|| self.record_cost(state)).flatten(),
+            cost,
             reconstructed: ending.reconstructed,
             clock_anomaly: ending.clock_anomaly,
             ..record
@@ -69,6 +71,7 @@ impl CallMachine {
             state: CostState::Final,
             currency,
             amount: Some(Money::ZERO),
+            delta: Some(Money::ZERO),
             per_minute_rate: None,
             tax_amount: None,
             tax_included: None,
@@ -100,7 +103,7 @@ impl CallMachine {
             adjusts_record_id: Some(CallRecord::make_id(&self.offer.session_id, RecordType::Stop, 0)),
             end_time: self.end.as_ref().map(|ending| ending.end.at),
             billable_seconds: Some(Seconds::from_ms(self.billable_ms)),
-            cost: self.record_cost(CostState::Final),
+            cost: Some(self.record_cost(CostState::Final)),
             ..record
         };
         effects.push(Effect::Record(Box::new(record)));
@@ -109,18 +112,22 @@ impl CallMachine {
     fn usage(&mut self, talked_ms: DurationMs) -> Vec<RecordUsage> {
         let since_last = talked_ms.saturating_sub(self.records.recorded_ms);
         self.records.recorded_ms = self.records.recorded_ms.max(talked_ms);
-        vec![RecordUsage { time_ms: Some(since_last), ..RecordUsage::default() }]
+        let (delta, total) = (RecordUnits::time(since_last), RecordUnits::time(self.records.recorded_ms));
+        vec![RecordUsage { delta, total, ..RecordUsage::default() }]
     }
 
-    fn record_cost(&self, state: CostState) -> Option<RecordCost> {
-        Some(RecordCost {
+    fn record_cost(&mut self, state: CostState) -> RecordCost {
+        let amount = self.cost.map(|cost| cost.amount);
+        let delta = amount.map(|amount| amount - std::mem::replace(&mut self.records.recorded_cost, amount));
+        RecordCost {
             state,
             currency: self.cost.map(|cost| cost.currency),
-            amount: self.cost.map(|cost| cost.amount),
+            amount,
+            delta,
             per_minute_rate: self.cost.and_then(|cost| cost.per_minute_rate),
             tax_amount: None,
             tax_included: None,
-        })
+        }
     }
 
     /// What all records of the call share.
@@ -129,6 +136,7 @@ impl CallMachine {
         self.records.next = record_sequence.saturating_add(1);
         let offer = &self.offer;
         CallRecord {
+            schema_version: SchemaVersion::CURRENT,
             record_id: CallRecord::make_id(&offer.session_id, record_type, ordinal),
             call_id: offer.call_id.clone(),
             session_id: offer.session_id.clone(),
@@ -147,17 +155,16 @@ impl CallMachine {
             overrun_ms: None,
             calling_party: CallingParty {
                 number: offer.calling.clone(),
-                number_type: None,
                 subscriber_id: offer.payer.as_ref().map(|payer| payer.value.clone()),
+                ..CallingParty::default()
             },
             called_party: CalledParty {
                 number: offer.called.clone(),
                 dialled_number: offer.dialled.clone(),
-                number_type: None,
-                destination: None,
+                ..CalledParty::default()
             },
             service: offer.service,
-            call_type: CallType::Voice,
+            call_type: (offer.service == Service::Voice).then_some(CallType::Voice),
             call_direction: offer.direction,
             termination_reason: None,
             release_cause: None,

@@ -1,7 +1,7 @@
 //! What a call must not forget when the agent dies. The core keeps it as `client_state` and gives it back.
 
 use serde::{Deserialize, Serialize};
-use types::{DurationMs, ReleaseCause, UtcMs};
+use types::{DurationMs, Money, ReleaseCause, UtcMs};
 
 use crate::event::CallOffer;
 
@@ -22,6 +22,9 @@ pub struct Snapshot {
     /// Talk already told in records.
     #[serde(default)]
     pub recorded_ms: DurationMs,
+    /// Cost already told in records.
+    #[serde(default)]
+    pub recorded_cost: Money,
     /// Time on free hold so far.
     #[serde(default)]
     pub held_ms: DurationMs,

@@ -2,17 +2,31 @@
 //! guessed. Amounts are decimal strings, times ISO 8601 UTC with milliseconds, durations decimal seconds.
 
 mod decimal;
+mod lenient;
+pub mod masking;
+pub mod numbering;
+mod party;
 mod record;
+#[cfg(test)]
+mod schema;
+mod usage;
+mod version;
 
-pub use decimal::{Decimal, Seconds};
-pub use record::{
-    CallDirection, CallRecord, CallType, CalledParty, CallingParty, CostState, EventKind, NumberType, Qos, RecordCost,
-    RecordMetadata, RecordType, RecordUsage, SipData,
-};
+pub use decimal::{Decimal, Degrees, Seconds};
+pub use masking::{Masking, MaskingConfig, MaskingError, MaskingKey};
+pub use numbering::Parties;
+pub use party::{CalledParty, CallingParty, Coordinates, Location, NumberType};
+pub use record::{CallDirection, CallRecord, CallType, EventKind, Qos, RecordMetadata, RecordType, SipData};
+pub use usage::{CostState, RecordCost, RecordUnits, RecordUsage};
+pub use version::{SchemaVersion, SchemaVersionError};
 
 /// Largest encoded record that a journal or a stream has to take, in bytes. Every text in it comes from a SIP header
 /// or a configuration, and those are bounded well below.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
+
+/// JSON Schema (draft 2020-12) of [`SchemaVersion::CURRENT`]: every record that this release writes is valid by it, and
+/// every record of a newer minor version too.
+pub const CALL_RECORD_SCHEMA: &str = include_str!("../../../docs/reference/call-record.schema.json");
 
 impl CallRecord {
     /// The deduplication key: of two records with the same id the first durable one wins. It is made from the

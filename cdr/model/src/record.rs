@@ -3,46 +3,62 @@
 use serde::{Deserialize, Serialize};
 use types::charging::Service;
 use types::time::iso8601;
-use types::{CallId, Currency, LegId, Money, Number, ReleaseCause, SessionId, Tenant, TerminationReason, UtcMs};
+use types::{CallId, LegId, Number, ReleaseCause, SessionId, Tenant, TerminationReason, UtcMs};
 
-use crate::{Decimal, Seconds};
+#[cfg(test)]
+use crate::schema;
+use crate::{CalledParty, CallingParty, Decimal, RecordCost, RecordUsage, SchemaVersion, Seconds, lenient};
 
 /// One record. START and STOP frame an answered call, INTERIM stands between, EVENT is everything that was never a
 /// conversation: refused and unanswered attempts, cost adjustments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CallRecord {
-    /// Deduplication key, see [`CallRecord::make_id`].
+    /// Version of the schema it was written by; absent means 1.0.
+    #[serde(default = "SchemaVersion::first")]
+    pub schema_version: SchemaVersion,
+    /// Deduplication key: session id, type, and count of that type in the session. Of two records with the same id the
+    /// first one wins.
     pub record_id: Box<str>,
     /// The conversation.
+    #[cfg_attr(test, schemars(with = "schema::Text"))]
     pub call_id: CallId,
     /// The charging session, also for a call that needed none.
+    #[cfg_attr(test, schemars(with = "schema::Text"))]
     pub session_id: SessionId,
     /// The charged leg.
+    #[cfg_attr(test, schemars(with = "schema::Text"))]
     pub leg_id: LegId,
     /// The leg this one came from: transfers, forks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::Text>"))]
     pub parent_leg_id: Option<LegId>,
     /// START, INTERIM, STOP or EVENT.
     pub record_type: RecordType,
     /// Order within the session: 0, 1, 2 ...
     pub record_sequence: u32,
-    /// For EVENT: which.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For EVENT: what it tells.
+    #[serde(default, deserialize_with = "lenient::word", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::NewerWord<EventKind>>"))]
     pub event_kind: Option<EventKind>,
     /// For a cost adjustment: the STOP it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjusts_record_id: Option<Box<str>>,
     /// Whose customer.
+    #[cfg_attr(test, schemars(with = "schema::Text"))]
     pub tenant: Tenant,
     /// When the call was offered.
     #[serde(with = "iso8601")]
+    #[cfg_attr(test, schemars(with = "schema::Time"))]
     pub start_time: UtcMs,
     /// When the charged clock started, by the switch.
     #[serde(default, with = "iso8601::option", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::Time>"))]
     pub answer_time: Option<UtcMs>,
     /// When the call ended, by the switch; on INTERIM when it was written.
     #[serde(default, with = "iso8601::option", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::Time>"))]
     pub end_time: Option<UtcMs>,
     /// Talked from the answer until now (INTERIM) or the end (STOP), in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,16 +74,21 @@ pub struct CallRecord {
     /// Who was called.
     pub called_party: CalledParty,
     /// What was sold.
+    #[cfg_attr(test, schemars(with = "schema::Word<Service>"))]
     pub service: Service,
-    /// The kind of call.
-    pub call_type: CallType,
+    /// The kind of call; absent for what is no call, such as a message or packet data.
+    #[serde(default, deserialize_with = "lenient::word", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::NewerWord<CallType>>"))]
+    pub call_type: Option<CallType>,
     /// As seen from the charged subscriber.
     pub call_direction: CallDirection,
     /// How it came out; absent while it lasts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::word", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::NewerWord<TerminationReason>>"))]
     pub termination_reason: Option<TerminationReason>,
     /// Why tollkeeper refused or ended it; absent when a party or the network did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::word", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::NewerWord<ReleaseCause>>"))]
     pub release_cause: Option<ReleaseCause>,
     /// Q.850 cause of the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,15 +96,16 @@ pub struct CallRecord {
     /// Final SIP status of an unanswered attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sip_status: Option<u16>,
-    /// From the signalling.
+    /// From the signalling; absent when there was none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub sip_data: SipData,
     /// Media quality, when the switch reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qos: Option<Qos>,
-    /// Units since the previous record of the session: the sum over a session is its total.
+    /// What was used, by rating group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<RecordUsage>,
-    /// What it costs; absent when nothing is charged (emergency calls) or nothing is known yet.
+    /// What the session costs; absent when nothing is charged (emergency calls) or nothing is known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<RecordCost>,
     /// Where it was made.
@@ -100,8 +122,13 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn is_default<T: Default + PartialEq>(part: &T) -> bool {
+    *part == T::default()
+}
+
 /// The type of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RecordType {
     /// Answered.
@@ -110,7 +137,7 @@ pub enum RecordType {
     Interim,
     /// Over, after an answer.
     Stop,
-    /// Not a conversation, see [`EventKind`].
+    /// Not a conversation: `eventKind` says what.
     Event,
 }
 
@@ -128,6 +155,7 @@ impl RecordType {
 
 /// What an EVENT tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
     /// A call that was refused or never answered.
@@ -138,54 +166,9 @@ pub enum EventKind {
     Service,
 }
 
-/// The calling party.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CallingParty {
-    /// E.164, or as claimed when it could not be normalised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<Number>,
-    /// What kind of number it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number_type: Option<NumberType>,
-    /// The paying account, as authenticated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscriber_id: Option<Number>,
-}
-
-/// The called party.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CalledParty {
-    /// Normalised; absent when that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<Number>,
-    /// As dialled.
-    pub dialled_number: Number,
-    /// What kind of number it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number_type: Option<NumberType>,
-    /// The tariff's destination.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Box<str>>,
-}
-
-/// Kind of a telephone number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum NumberType {
-    /// Mobile.
-    Mobile,
-    /// Fixed line.
-    Landline,
-    /// VoIP or not geographic.
-    Voip,
-    /// Called party in another country than the caller.
-    International,
-}
-
 /// Kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CallType {
     /// Speech.
@@ -199,6 +182,7 @@ pub enum CallType {
 
 /// Direction as seen from the charged subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CallDirection {
     /// The subscriber called.
@@ -210,13 +194,16 @@ pub enum CallDirection {
 
 /// From the signalling.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct SipData {
     /// From, as claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::Text>"))]
     pub from_uri: Option<Number>,
     /// To, or the request URI.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::Text>"))]
     pub to_uri: Option<Number>,
     /// SIP Call-ID.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,6 +221,7 @@ pub struct SipData {
 
 /// Media quality of the charged leg, as the switch measured it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Qos {
     /// Jitter in milliseconds.
@@ -250,61 +238,9 @@ pub struct Qos {
     pub mos: Option<Decimal<2>>,
 }
 
-/// Units of one rating group since the previous record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RecordUsage {
-    /// The rating group; 0 for voice.
-    pub rating_group: u32,
-    /// From the user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_octets: Option<u64>,
-    /// To the user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_octets: Option<u64>,
-    /// Time in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time_ms: Option<u64>,
-    /// Messages or service-specific units.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub units: Option<u64>,
-}
-
-/// What the session costs, from its start to this record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RecordCost {
-    /// FINAL or PENDING.
-    pub state: CostState,
-    /// Absent while nothing is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub currency: Option<Currency>,
-    /// Charged so far; absent while nothing is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Money>,
-    /// The rate that applied last, for one minute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_minute_rate: Option<Money>,
-    /// Tax within or on top of the amount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tax_amount: Option<Money>,
-    /// True when `amount` contains the tax.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tax_included: Option<bool>,
-}
-
-/// Is the price known?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum CostState {
-    /// Settled.
-    Final,
-    /// More may come: INTERIM, or a STOP before the core answered.
-    Pending,
-}
-
 /// Where the record was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct RecordMetadata {
     /// The switch.

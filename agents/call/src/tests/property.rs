@@ -1,11 +1,14 @@
 //! Random inputs in any order, possible or not: what must hold for every one of them.
 
+use std::sync::LazyLock;
+
 use agent_call::{Answer, CallEnd, Command, Effect, HoldCharging, Input, Phase, SwitchEvent, TIMERS, Timer};
-use cdr_model::{CallRecord, EventKind, RecordType};
+use cdr_model::{CALL_RECORD_SCHEMA, CallRecord, EventKind, RecordType};
+use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use types::charging::{ChargingAnswer, ChargingRequest, Operation};
-use types::{EndedBy, LegId, ReleaseCause, UtcMs};
+use types::{EndedBy, LegId, Money, ReleaseCause, UtcMs};
 
 use super::core::{COARSE, R1};
 use super::show::ZERO_UTC;
@@ -326,12 +329,41 @@ fn check(effects: &[Effect], life: &Life) {
     assert!(!(life.never_refuse && touched), "an emergency call is never touched");
     let Some(stop) = of(RecordType::Stop).next() else { return };
     let talked_ms = stop.duration.expect("a STOP has a duration").ms();
-    let told: u64 = records.iter().flat_map(|record| &record.usage).filter_map(|usage| usage.time_ms).sum();
-    let told_before = told - stop.usage.iter().filter_map(|usage| usage.time_ms).sum::<u64>();
+    let told: u64 = records.iter().flat_map(|record| &record.usage).filter_map(|usage| usage.delta.time_ms).sum();
+    let told_before = told - stop.usage.iter().filter_map(|usage| usage.delta.time_ms).sum::<u64>();
     assert_eq!(told, talked_ms.max(told_before), "the deltas of the records add up to the total");
+    check_totals(&records);
+    check_schema(&records);
     let reported: u64 = requests.iter().copied().map(used_ms).sum();
     if let Some(last) = requests.last().filter(|last| last.operation == Operation::Termination) {
         assert_eq!(reported, talked_ms.max(reported - used_ms(last)), "so do those of the requests");
+    }
+}
+
+/// Whoever adds up deltas and whoever takes the last total comes to the same, at every record.
+fn check_totals(records: &[&CallRecord]) {
+    let (mut time_ms, mut amount) = (0, Money::ZERO);
+    for record in records {
+        for usage in &record.usage {
+            time_ms += usage.delta.time_ms.expect("time");
+            assert_eq!(usage.total.time_ms, Some(time_ms), "usage of {:?}", record.record_type);
+        }
+        let Some(cost) = &record.cost else { continue };
+        assert_eq!(cost.amount.is_some(), cost.delta.is_some());
+        amount += cost.delta.unwrap_or_default();
+        assert_eq!(cost.amount.unwrap_or(amount), amount, "cost of {:?}", record.record_type);
+    }
+}
+
+fn check_schema(records: &[&CallRecord]) {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(CALL_RECORD_SCHEMA).expect("JSON");
+        jsonschema::validator_for(&schema).expect("a schema")
+    });
+    for record in records {
+        let json = serde_json::to_value(record).expect("encodes");
+        let faults: Vec<String> = SCHEMA.iter_errors(&json).map(|fault| fault.to_string()).collect();
+        assert_eq!(faults, Vec::<String>::new(), "{json}");
     }
 }
 

@@ -216,3 +216,38 @@ fn answered_as_kept_locally_then_gone() {
          10.000 finished",
     );
 }
+
+/// The core keeps the state of the last request. An INTERIM after it is written again under the same id, and whoever
+/// deduplicates drops the second one with its delta: the deltas then lack something, the totals never do.
+#[test]
+fn totals_mend_what_deduplication_drops() {
+    let mut settings = settings();
+    settings.interim_ms = 3_000;
+    let mut sim = Sim::with_balance(R1, settings, "1.00");
+    let call = sim.offer();
+    sim.run_to(0);
+    sim.answered(call);
+    sim.run_to(27_500);
+    sim.restore(call, 27_500);
+    sim.run_to(29_000);
+    sim.alive(call);
+    sim.run_to(36_000);
+    sim.ended(call);
+    let mut ids = Vec::new();
+    let (mut added_ms, mut last_total_ms, mut lacking_ms) = (0, 0, 0);
+    for record in sim.records(call) {
+        if ids.contains(&record.record_id) {
+            continue;
+        }
+        ids.push(record.record_id.clone());
+        for usage in &record.usage {
+            let (delta_ms, total_ms) = (usage.delta.time_ms.unwrap(), usage.total.time_ms.unwrap());
+            added_ms += delta_ms;
+            lacking_ms += total_ms - last_total_ms - delta_ms;
+            last_total_ms = total_ms;
+        }
+    }
+    assert_eq!(last_total_ms, 36_000, "the last total is the truth");
+    assert!(lacking_ms > 0 && added_ms + lacking_ms == 36_000, "{added_ms} + {lacking_ms}");
+    assert!(ids.len() < sim.records(call).len(), "one was written twice");
+}

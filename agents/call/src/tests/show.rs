@@ -104,7 +104,7 @@ pub fn record(record: &CallRecord) -> String {
     add("talked", record.duration.map(shown));
     add("billable", record.billable_seconds.map(shown));
     add("overrun", record.overrun_ms.map(|ms| ms.to_string()));
-    add("usage", record.usage.first().and_then(|usage| usage.time_ms).map(|ms| ms.to_string()));
+    add("usage", record.usage.first().and_then(|usage| usage.delta.time_ms).map(|ms| ms.to_string()));
     add("reason", record.termination_reason.map(|reason| format!("{reason:?}")));
     add("release", record.release_cause.map(|cause| cause.as_str().to_owned()));
     add("cause", record.cause.map(|cause| cause.to_string()));

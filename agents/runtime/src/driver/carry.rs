@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use agent_call::{Alarm, TIMERS, Timer};
-use cdr_model::{CallRecord, RecordType};
+use cdr_model::{CallRecord, Parties, RecordType};
 use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
 use metrics::histogram;
 use tokio::time::Instant;
@@ -40,6 +40,7 @@ impl CallDriver {
         self.by_session.insert(session_id, key);
         let slot = Slot {
             machine,
+            parties: None,
             records_under_way: 0,
             refused,
             finished: false,
@@ -195,7 +196,7 @@ impl CallDriver {
         }
     }
 
-    fn record(&mut self, key: CallKey, record: Box<CallRecord>) {
+    fn record(&mut self, key: CallKey, mut record: Box<CallRecord>) {
         if record.reconstructed {
             counter!(names::RECONSTRUCTED, "switch" => self.label()).increment(1);
         }
@@ -206,6 +207,7 @@ impl CallDriver {
             self.log_answer(&record.session_id, answered);
         }
         let Some(slot) = self.calls.get_mut(&key) else { return };
+        slot.parties.get_or_insert_with(|| Box::new(Parties::of(&record))).describe(&mut record);
         let mut records = std::mem::take(&mut slot.refused);
         records.push(Arc::from(record));
         for record in records {

@@ -119,6 +119,7 @@ struct RecordDone {
 impl CallDriver {
     /// A driver without calls; [`CallDriver::restore`] brings back the open ones.
     pub fn new(parts: DriverParts) -> Self {
+        cdr_model::numbering::load();
         Self {
             switch: parts.switch,
             settings: Arc::new(parts.settings),

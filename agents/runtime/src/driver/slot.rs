@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agent_call::CallMachine;
-use cdr_model::CallRecord;
+use cdr_model::{CallRecord, Parties};
 use tracing::Span;
 
 /// A call's place in the driver; never used again.
@@ -14,6 +14,8 @@ pub(super) struct CallKey(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) machine: CallMachine,
+    /// What the numbering plan says of its parties; looked up for the first record.
+    pub(super) parties: Option<Box<Parties>>,
     /// Records handed to the journal and not durable yet.
     pub(super) records_under_way: u32,
     /// Records that the journal refused or failed to write, oldest first; offered again before the next one. While there

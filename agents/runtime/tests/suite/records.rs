@@ -1,8 +1,8 @@
 //! An end is acknowledged when its records are on disk, and not before.
 
-use agent_call::{CallEnd, SwitchEvent};
+use agent_call::{Answer, CallEnd, SwitchEvent};
 use agent_runtime::UnknownEnd;
-use cdr_model::RecordType;
+use cdr_model::{Location, NumberType, RecordType};
 use types::charging::Operation;
 use types::{EndedBy, UtcMs};
 
@@ -154,4 +154,30 @@ async fn the_end_of_a_call_that_the_core_still_holds_open() {
     assert_eq!(rig.balance(), ("99.73".into(), "0".into()));
     assert_eq!(rig.driver.restore().await.expect("a list"), 0);
     assert!(!rig.driver.event(&call, SwitchEvent::Gone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_record_says_what_kind_of_numbers_they_are_and_whence() {
+    let mut rig = Rig::new().await;
+    rig.core.account("a", "100");
+    let mut foreign = offer("c", rig.clock.now().utc);
+    (foreign.calling, foreign.called) = (Some("+4915123456789".into()), Some("+442071838750".into()));
+    // Nobody needs to rate it.
+    foreign.never_refuse = true;
+    let session_id = foreign.session_id.clone();
+    rig.driver.offer(foreign);
+    rig.settle().await;
+    let answer = Answer { at: rig.clock.now().utc, elapsed_ms: 0 };
+    assert!(rig.driver.event(&session_id, SwitchEvent::Answered(answer)));
+    rig.hang_up(&session_id).await;
+    rig.settle_records().await;
+    let records = rig.records();
+    assert_eq!(rig.kinds(&session_id), [RecordType::Start, RecordType::Stop]);
+    for record in records {
+        let (calling, called) = (record.calling_party, record.called_party);
+        let country = |location: Option<Location>| location.and_then(|location| location.country);
+        assert_eq!((calling.number_type, called.number_type), (Some(NumberType::Mobile), Some(NumberType::Landline)));
+        assert_eq!(called.international, Some(true));
+        assert_eq!((country(calling.location), country(called.location)), (Some("DE".into()), Some("GB".into())));
+    }
 }
