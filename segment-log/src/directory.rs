@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -99,6 +100,10 @@ impl Storage for DirStorage {
 
     fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
+    }
+
+    fn modified(&self, name: &str) -> io::Result<SystemTime> {
+        std::fs::metadata(self.path(name))?.modified()
     }
 
     fn lock(&self, name: &str) -> io::Result<Option<LockGuard>> {

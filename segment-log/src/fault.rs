@@ -2,12 +2,13 @@
 //!
 //! [`FaultStorage`] follows what POSIX promises and not a bit more: a write is visible at once and durable after fsync of its
 //! file; a new, renamed or removed name is durable after fsync of the directory. [`FaultStorage::crash`] then decides which of the
-//! unsynced changes survive. Three ways to make trouble, which combine:
+//! unsynced changes survive. Ways to make trouble, which combine:
 //!
 //! * [`FaultStorage::crash_at`]: the process dies at a crash point. Every changing call has one before and one after it, numbered
 //!   and named in [`FaultStorage::trace`]; run once to count them, then once for each.
 //! * [`FaultStorage::fail_nth`]: the n-th call of a kind fails. A failed fsync loses the unsynced changes of that file although
 //!   they stay visible, as Linux does: an fsync that is repeated succeeds and saves nothing.
+//! * [`FaultStorage::fail_all`] and [`FaultStorage::set_read_only`]: a disk that stays broken until [`FaultStorage::heal`].
 //! * [`FaultStorage::set_capacity`]: the disk is full beyond so many octets; a write that does not fit is done in part.
 //!
 //! ```
@@ -34,6 +35,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::storage::{LockGuard, Operation, Storage, StorageFile};
 use disk::{Disk, Fault, Inode};
@@ -131,6 +133,29 @@ impl FaultStorage {
         self.disk().faults.push(Fault { operation, remaining: nth, failure });
     }
 
+    /// Lets every call of `operation` fail from now on, until [`FaultStorage::heal`] or a crash.
+    pub fn fail_all(&self, operation: Operation, failure: Failure) {
+        self.disk().failing.insert(operation, failure);
+    }
+
+    /// Refuses every change (EROFS), as a file system that went read-only after an error; until [`FaultStorage::heal`] or a crash.
+    pub fn set_read_only(&self) {
+        self.disk().read_only = true;
+    }
+
+    /// Ends all planned and lasting failures. What was lost stays lost.
+    pub fn heal(&self) {
+        let mut disk = self.disk();
+        disk.faults.clear();
+        disk.failing.clear();
+        disk.read_only = false;
+    }
+
+    /// What files written from now on say of their time.
+    pub fn set_time(&self, since_1970: Duration) {
+        self.disk().clock = since_1970;
+    }
+
     /// Limits the disk to so many octets in all files; `None` lifts the limit.
     pub fn set_capacity(&self, bytes: Option<usize>) {
         self.disk().capacity = bytes;
@@ -222,9 +247,17 @@ impl Storage for FaultStorage {
         })
     }
 
+    fn modified(&self, name: &str) -> io::Result<SystemTime> {
+        let disk = self.disk();
+        disk.alive()?;
+        let inode = disk.names.get(name).and_then(|id| disk.inodes.get(id)).ok_or(io::ErrorKind::NotFound)?;
+        Ok(SystemTime::UNIX_EPOCH + inode.modified)
+    }
+
     fn lock(&self, name: &str) -> io::Result<Option<LockGuard>> {
         let mut disk = self.disk();
         disk.alive()?;
+        disk.writable()?;
         if !disk.locks.insert(name.to_owned()) {
             return Ok(None);
         }

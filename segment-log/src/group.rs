@@ -62,12 +62,17 @@ type Completion = Box<dyn FnOnce(Result<Position, Error>) + Send>;
 enum Request {
     Append { payload: Vec<u8>, completion: Completion },
     TruncateFront { position: Position, completion: Completion },
+    Rotate { completion: Completion },
 }
 
 #[derive(Default)]
 struct Queue {
     requests: VecDeque<Request>,
     bytes: usize,
+    /// The thread waits for requests. Waking costs a system call even when nobody sleeps, so it is done only then.
+    idle: bool,
+    /// Callers wait for room.
+    crowded: bool,
     /// No further requests, and why.
     stopped: Option<Error>,
 }
@@ -140,6 +145,7 @@ impl GroupCommit {
     {
         let mut queue = self.shared.lock();
         while queue.stopped.is_none() && !queue.has_room(payload.len(), self.shared.options) {
+            queue.crowded = true;
             queue = self.shared.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         self.push(queue, payload, completion)
@@ -169,13 +175,18 @@ impl GroupCommit {
     where
         C: FnOnce(Result<Position, Error>) + Send + 'static,
     {
-        let mut queue = self.shared.lock();
-        if let Some(error) = &queue.stopped {
-            return Err(error.clone());
-        }
-        queue.requests.push_back(Request::TruncateFront { position, completion: Box::new(completion) });
-        self.shared.work.notify_one();
-        Ok(())
+        self.ask(Request::TruncateFront { position, completion: Box::new(completion) })
+    }
+
+    /// Queues [`Log::rotate`]; the completion gets [`Log::durable`]. Does not count towards the queue's bounds.
+    ///
+    /// # Errors
+    /// As [`GroupCommit::truncate_front`].
+    pub fn rotate<C>(&self, completion: C) -> Result<(), Error>
+    where
+        C: FnOnce(Result<Position, Error>) + Send + 'static,
+    {
+        self.ask(Request::Rotate { completion: Box::new(completion) })
     }
 
     /// All records below this are durable.
@@ -211,6 +222,16 @@ impl GroupCommit {
         }
     }
 
+    fn ask(&self, request: Request) -> Result<(), Error> {
+        let mut queue = self.shared.lock();
+        if let Some(error) = &queue.stopped {
+            return Err(error.clone());
+        }
+        queue.requests.push_back(request);
+        self.shared.wake(queue);
+        Ok(())
+    }
+
     fn push<C>(&self, mut queue: MutexGuard<'_, Queue>, payload: Vec<u8>, completion: C) -> Result<(), Rejected<C>>
     where
         C: FnOnce(Result<Position, Error>) + Send + 'static,
@@ -220,7 +241,7 @@ impl GroupCommit {
         }
         queue.bytes += payload.len();
         queue.requests.push_back(Request::Append { payload, completion: Box::new(completion) });
-        self.shared.work.notify_one();
+        self.shared.wake(queue);
         Ok(())
     }
 }
@@ -246,6 +267,15 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Something was queued.
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        let idle = std::mem::take(&mut queue.idle);
+        drop(queue);
+        if idle {
+            self.work.notify_one();
+        }
+    }
+
     /// Takes no more requests; the first reason stays, except that a failure outranks a close.
     fn stop(&self, error: Error) {
         let mut queue = self.lock();
@@ -259,7 +289,9 @@ impl Shared {
     fn fail_queued(&self, error: &Error) {
         let requests = std::mem::take(&mut self.lock().requests);
         for request in requests {
-            let (Request::Append { completion, .. } | Request::TruncateFront { completion, .. }) = request;
+            let (Request::Append { completion, .. }
+            | Request::TruncateFront { completion, .. }
+            | Request::Rotate { completion }) = request;
             complete(completion, Err(error.clone()));
         }
     }
@@ -271,11 +303,14 @@ impl Shared {
             if queue.stopped.is_some() {
                 return None;
             }
+            queue.idle = true;
             queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        queue.bytes = 0;
+        (queue.bytes, queue.idle) = (0, false);
         let requests = std::mem::take(&mut queue.requests);
-        self.room.notify_all();
+        if std::mem::take(&mut queue.crowded) {
+            self.room.notify_all();
+        }
         Some(requests)
     }
 }
@@ -317,12 +352,21 @@ impl Batch<'_> {
             Request::TruncateFront { position, completion } => {
                 self.flush();
                 let truncated = self.log.truncate_front(position);
-                if let Err(error @ Error::Poisoned { .. }) = &truncated {
-                    self.shared.stop(error.clone());
-                }
-                self.answer(completion, truncated);
+                self.settle(completion, truncated);
+            }
+            Request::Rotate { completion } => {
+                self.flush();
+                let rotated = self.log.rotate();
+                self.settle(completion, rotated);
             }
         }
+    }
+
+    fn settle(&self, completion: Completion, outcome: Result<Position, Error>) {
+        if let Err(error @ Error::Poisoned { .. }) = &outcome {
+            self.shared.stop(error.clone());
+        }
+        self.answer(completion, outcome);
     }
 
     /// One write, one sync, then the answers in order.

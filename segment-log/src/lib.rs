@@ -6,6 +6,7 @@
 //! * [`Log`]: the core without threads. `append` buffers, `commit` writes the batch and calls fdatasync once.
 //! * [`GroupCommit`]: one thread that owns a `Log`, for callers without a thread of their own.
 //! * [`Reader`]: follows a log from another thread or process, without its lock; it sees committed records only.
+//! * [`Survey`]: every segment of a log examined one by one, for a report; like a reader it needs no lock.
 //! * [`write_snapshot`] / [`read_snapshot`]: one checksummed file, replaced atomically.
 //! * [`Storage`]: the files underneath: [`DirStorage`] on a real disk, [`fault::FaultStorage`] in memory, for tests of every
 //!   crate that keeps something here: it loses unsynced data, tears writes, fails calls and stops at named crash points.
@@ -49,6 +50,7 @@ mod recovery;
 mod segment;
 mod snapshot;
 mod storage;
+mod survey;
 mod window;
 
 pub use directory::DirStorage;
@@ -62,3 +64,4 @@ pub use reader::{Reader, Record, Records};
 pub use recovery::{Recovered, Skipped, TornTail};
 pub use snapshot::{read_snapshot, write_snapshot};
 pub use storage::{LockGuard, Operation, Storage, StorageFile};
+pub use survey::{SegmentFile, SegmentSurvey, Survey, Uncommitted, segments};

@@ -151,6 +151,22 @@ impl Log {
         }
     }
 
+    /// Commits the batch and ends the current segment, so that it can be removed or kept elsewhere: the next record begins a new
+    /// one. Nothing happens to a segment without a record. Returns [`Log::durable`].
+    ///
+    /// # Errors
+    /// As [`Log::commit`].
+    pub fn rotate(&mut self) -> Result<Position, Error> {
+        self.commit()?;
+        if self.active.as_ref().is_some_and(|active| !active.is_empty)
+            && let Err(Failure::NoSpace(source) | Failure::Broken(_, _, source)) = self.seal()
+        {
+            let name = self.bases.back().map(|base| segment_name(*base)).unwrap_or_default();
+            return Err(self.poison(Operation::SetLen, &name, source));
+        }
+        Ok(self.durable)
+    }
+
     /// Drops the batch being collected, as if it had never been appended.
     pub fn discard(&mut self) {
         self.batch.clear();

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// One kind of file operation: named in errors and in the crash points of [`crate::fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +98,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says; the caller never retries.
     fn sync_dir(&self) -> io::Result<()>;
+
+    /// When the file was last written, by the wall clock.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or what the system says.
+    fn modified(&self, name: &str) -> io::Result<SystemTime>;
 
     /// Takes the exclusive lock on the file of that name, creating it; `None` when somebody holds it.
     ///

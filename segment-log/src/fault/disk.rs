@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -20,6 +21,11 @@ pub(super) struct Disk {
     pub trace: Vec<CrashPoint>,
     pub faults: Vec<Fault>,
     pub capacity: Option<usize>,
+    /// Operations that fail until they are healed.
+    pub failing: BTreeMap<Operation, Failure>,
+    pub read_only: bool,
+    /// The time since 1970 that written files get.
+    pub clock: Duration,
     durable_names: BTreeMap<String, u64>,
     name_changes: Vec<(u64, NameChange)>,
     dead: bool,
@@ -31,6 +37,7 @@ pub(super) struct Disk {
 pub(super) struct Inode {
     pub durable: Vec<u8>,
     pub current: Vec<u8>,
+    pub modified: Duration,
     changes: Vec<(u64, Change)>,
 }
 
@@ -64,6 +71,10 @@ impl Disk {
         if self.dead { Err(crashed()) } else { Ok(()) }
     }
 
+    pub fn writable(&self) -> io::Result<()> {
+        if self.read_only { Err(Errno::ROFS.into()) } else { Ok(()) }
+    }
+
     /// Runs a change between its two crash points, unless it is to fail.
     pub fn changing<T>(
         &mut self,
@@ -73,6 +84,7 @@ impl Disk {
     ) -> io::Result<T> {
         self.alive()?;
         self.point(false, operation, file)?;
+        self.writable()?;
         self.injected(operation)?;
         let changed = change(self)?;
         self.point(true, operation, file)?;
@@ -92,7 +104,7 @@ impl Disk {
             }
             fault.remaining > 0
         });
-        match due {
+        match due.or_else(|| self.failing.get(&operation).copied()) {
             None => Ok(()),
             Some(Failure::Io) => Err(Errno::IO.into()),
             Some(Failure::NoSpace) => Err(Errno::NOSPC.into()),
@@ -105,7 +117,7 @@ impl Disk {
             return id;
         }
         let id = self.next_sequence();
-        self.inodes.insert(id, Inode::default());
+        self.inodes.insert(id, Inode { modified: self.clock, ..Inode::default() });
         self.change_names(NameChange::Set(name.to_owned(), id));
         id
     }
@@ -133,7 +145,8 @@ impl Disk {
 
     pub fn put(&mut self, name: &str, content: &[u8]) {
         let id = self.next_sequence();
-        self.inodes.insert(id, Inode { durable: content.to_vec(), current: content.to_vec(), changes: Vec::new() });
+        let (durable, current) = (content.to_vec(), content.to_vec());
+        self.inodes.insert(id, Inode { durable, current, modified: self.clock, changes: Vec::new() });
         self.names.insert(name.to_owned(), id);
         self.durable_names.insert(name.to_owned(), id);
     }
@@ -160,6 +173,7 @@ impl Disk {
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.alive()?;
         self.point(false, Operation::Write, name)?;
+        self.writable()?;
         let mut written = bytes;
         let mut outcome = self.injected(Operation::Write);
         if outcome.is_err() {
@@ -189,7 +203,7 @@ impl Disk {
     pub fn sync(&mut self, id: u64, name: &str) -> io::Result<()> {
         self.alive()?;
         self.point(false, Operation::Sync, name)?;
-        let outcome = self.injected(Operation::Sync);
+        let outcome = self.writable().and_then(|()| self.injected(Operation::Sync));
         if let Some(inode) = self.inodes.get_mut(&id) {
             let changes = std::mem::take(&mut inode.changes);
             if outcome.is_ok() {
@@ -209,6 +223,8 @@ impl Disk {
         self.crash_at = None;
         self.trace.clear();
         self.faults.clear();
+        self.failing.clear();
+        self.read_only = false;
         self.locks.clear();
     }
 
@@ -249,8 +265,9 @@ impl Disk {
     }
 
     fn change(&mut self, id: u64, change: Change) {
-        let sequence = self.next_sequence();
+        let (sequence, now) = (self.next_sequence(), self.clock);
         if let Some(inode) = self.inodes.get_mut(&id) {
+            inode.modified = now;
             change.apply(&mut inode.current);
             inode.changes.push((sequence, change));
         }
