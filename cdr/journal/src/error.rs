@@ -26,9 +26,9 @@ pub enum JournalError {
         /// What the log said.
         source: LogError,
     },
-    /// A write or fsync failed, now or earlier; whether this record is on disk shows when the journal is opened again, and then a
-    /// copy of it is recognised by its `recordId`.
-    #[error("journal has stopped, restart to recover")]
+    /// A write or fsync failed, now or earlier; whether this record is on disk shows when the journal has recovered. Keep it and append
+    /// it again: if it is there, the copy is recognised by its `recordId`.
+    #[error("journal has stopped after a disk error")]
     Stopped {
         /// What the log said.
         source: LogError,
@@ -74,8 +74,10 @@ impl JournalError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::QueueFull { .. } | Self::NoSpace { .. } | Self::FreeSpace { .. } => ErrorClass::Retry,
-            Self::Stopped { .. } | Self::Thread { .. } => ErrorClass::Fatal,
+            Self::QueueFull { .. } | Self::NoSpace { .. } | Self::FreeSpace { .. } | Self::Stopped { .. } => {
+                ErrorClass::Retry
+            }
+            Self::Thread { .. } => ErrorClass::Fatal,
             Self::Closed => ErrorClass::Refused,
             Self::RecordTooLong { .. } | Self::Encode { .. } => ErrorClass::Skip,
             Self::Log(error) => class_of(error),
@@ -122,12 +124,6 @@ pub enum ShipError {
         #[from]
         source: SinkError,
     },
-    /// The sink took none of a batch and gave no error.
-    #[error("sink took none of {entries} records")]
-    Stalled {
-        /// Records offered.
-        entries: usize,
-    },
     /// The checkpoint cannot be read or written.
     #[error("checkpoint {name} cannot be kept")]
     Checkpoint {
@@ -154,6 +150,28 @@ pub enum ShipError {
         checkpoint: Position,
         /// The journal's end.
         durable: Position,
+    },
+    /// A sink that has shipped nothing yet cannot be set back: it begins with the oldest record by itself.
+    #[error("there is no checkpoint of a sink named {sink}; a sink begins with the oldest record by itself")]
+    NoCheckpoint {
+        /// The sink's name.
+        sink: String,
+    },
+    /// Records would be left out: a checkpoint is only ever set back.
+    #[error("sink {sink} is at {checkpoint}, setting it to {wanted} would leave out records")]
+    NotBack {
+        /// The sink's name.
+        sink: String,
+        /// Where it is.
+        checkpoint: Position,
+        /// Where it was to go.
+        wanted: Position,
+    },
+    /// The journal is in use: a running shipper would write its checkpoint over this one. Stop the process first.
+    #[error("the journal in {directory} is in use; stop that process first")]
+    JournalInUse {
+        /// The journal's directory.
+        directory: PathBuf,
     },
     /// Another shipper of this name runs.
     #[error("a shipper named {name} is running")]
@@ -184,14 +202,18 @@ impl ShipError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             // Reading changes nothing, so whatever the system said may be asked again.
-            Self::Journal { source: LogError::Io { .. } } | Self::Stalled { .. } => ErrorClass::Retry,
+            Self::Journal { source: LogError::Io { .. } } => ErrorClass::Retry,
             // The earlier checkpoint is still in place.
             Self::Checkpoint { source: LogError::Io { .. }, .. } => ErrorClass::Retry,
             Self::Journal { source } | Self::Checkpoint { source, .. } => class_of(source),
             Self::Sink { source } => source.class(),
-            Self::CheckpointForm { .. } | Self::CheckpointAhead { .. } | Self::InUse { .. } | Self::Name { .. } => {
-                ErrorClass::Refused
-            }
+            Self::NoCheckpoint { .. }
+            | Self::NotBack { .. }
+            | Self::JournalInUse { .. }
+            | Self::CheckpointForm { .. }
+            | Self::CheckpointAhead { .. }
+            | Self::InUse { .. }
+            | Self::Name { .. } => ErrorClass::Refused,
             Self::Thread { .. } | Self::Panicked => ErrorClass::Fatal,
         }
     }

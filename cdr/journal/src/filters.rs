@@ -1,7 +1,7 @@
-//! Which records a search wants.
+//! Which records a search wants, or a sink gets.
 
 use cdr_model::{CallRecord, RecordType};
-use types::{CallId, Number, SessionId, UtcMs};
+use types::{CallId, Number, SessionId, Tenant, UtcMs};
 
 /// All that are given must match; the default matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub struct Filters {
     pub session_id: Option<SessionId>,
     /// The paying account: `callingParty.subscriberId`, exactly.
     pub account: Option<Number>,
-    /// START, INTERIM, STOP or EVENT.
-    pub record_type: Option<RecordType>,
+    /// Whose customer.
+    pub tenant: Option<Tenant>,
+    /// One of these types; empty: any.
+    pub record_types: Vec<RecordType>,
     /// A party's number: calling, called or as dialled, exactly but for a leading `+`.
     pub number: Option<Number>,
     /// The call was offered then or later, so that all records of a call are found together.
@@ -30,7 +32,8 @@ impl Filters {
         self.call_id.as_ref().is_none_or(|wanted| *wanted == record.call_id)
             && self.session_id.as_ref().is_none_or(|wanted| *wanted == record.session_id)
             && self.account.as_ref().is_none_or(|wanted| subscriber == Some(wanted))
-            && self.record_type.is_none_or(|wanted| wanted == record.record_type)
+            && self.tenant.as_ref().is_none_or(|wanted| *wanted == record.tenant)
+            && (self.record_types.is_empty() || self.record_types.contains(&record.record_type))
             && self.number.as_ref().is_none_or(|wanted| has_number(record, wanted))
             && self.since.is_none_or(|since| record.start_time >= since)
             && self.until.is_none_or(|until| record.start_time < until)

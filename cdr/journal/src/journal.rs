@@ -5,21 +5,21 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cdr_model::{CallRecord, MAX_RECORD_BYTES};
-use segment_log::{
-    CorruptPolicy, DirStorage, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage,
-    Verify,
-};
-use serde::Deserialize;
+use segment_log::{DirStorage, Error as LogError, GroupCommit, Position, Storage};
 use tracing::{error, info, warn};
+use types::UtcMs;
 
+use crate::archive::remove_unfinished;
 use crate::error::JournalError;
-use crate::options::JournalOptions;
-use crate::recent::{Done, Known, Recent};
+use crate::opening::{self, Opened};
+use crate::options::{JournalOptions, OnDiskError};
+use crate::recent::{Done, Key, Keys, Known, Recent};
 use crate::retention::Retention;
 use crate::space::{FreeSpace, Space, of_disk};
+use crate::upkeep::{Aging, Upkeep};
 use crate::wake::Wake;
 
 /// What opening a journal found.
@@ -48,34 +48,48 @@ pub struct JournalCounters {
     pub failures: AtomicU64,
     /// Records that were not queued: queue full, journal closed or stopped, record too long.
     pub refused: AtomicU64,
+    /// How often the journal was recovered from the disk after a failed write or fsync.
+    pub recoveries: AtomicU64,
+    /// Segments that were compressed.
+    pub archived: AtomicU64,
+    /// Segments and archives that were removed because all sinks have their records and they are old enough.
+    pub removed: AtomicU64,
 }
 
 /// The journal; share it by `Arc`. Dropping it closes it.
 pub struct Journal {
-    group: Arc<GroupCommit>,
     shared: Arc<Shared>,
-    queue_records: usize,
-    measuring: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal")
-            .field("group", &self.group)
+            .field("durable", &self.durable())
             .field("counters", &self.shared.counters)
             .finish_non_exhaustive()
     }
 }
 
 /// What the journal's threads and shippers share.
-struct Shared {
-    storage: Arc<dyn Storage>,
-    recent: Mutex<Recent>,
-    counters: JournalCounters,
-    space: Space,
-    retention: Mutex<Retention>,
+pub(crate) struct Shared {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) options: JournalOptions,
+    pub(crate) keys: Keys,
+    pub(crate) intake: Mutex<Intake>,
+    pub(crate) counters: JournalCounters,
+    pub(crate) space: Space,
+    pub(crate) retention: Mutex<Retention>,
+    pub(crate) aging: Mutex<Aging>,
     followers: Mutex<Vec<Weak<Wake>>>,
-    measure: Wake,
+    pub(crate) measure: Wake,
+    pub(crate) upkeep: Wake,
+}
+
+/// What a record passes on its way to the disk. Replaced as one after a recovery: ids and writer belong together.
+pub(crate) struct Intake {
+    pub(crate) recent: Recent,
+    pub(crate) group: Arc<GroupCommit>,
 }
 
 impl Journal {
@@ -98,35 +112,28 @@ impl Journal {
         free: FreeSpace,
         options: JournalOptions,
     ) -> Result<(Self, Recovered), JournalError> {
-        let (log, recovered) = Log::open(
-            Arc::clone(&storage),
-            Options {
-                segment_bytes: options.segment_bytes,
-                corrupt: CorruptPolicy::Skip,
-                // A journal that keeps everything grows without bound; opening it must not.
-                verify: Verify::LastSegment,
-                ..Options::default()
-            },
-        )?;
-        let (recent, undecodable) = recent_ids(&log, options.recent_ids)?;
-        let recovered = Recovered { log: recovered, recent_ids: recent.durable(), undecodable };
+        remove_unfinished(storage.as_ref())?;
+        let keys = Keys::default();
+        let Opened { group, recent, recovered } = opening::open(&storage, &options, &keys)?;
         report(storage.as_ref(), &recovered);
         let space = Space::new(Arc::clone(&storage), free, options.reserve_bytes, options.segment_bytes);
         space.clean();
-        measure(&space);
         let shared = Arc::new(Shared {
             storage,
-            recent: Mutex::new(recent),
+            keys,
+            intake: Mutex::new(Intake { recent, group: Arc::new(group) }),
             counters: JournalCounters::default(),
             space,
-            retention: Mutex::new(Retention::new(options.keep_shipped, options.recent_ids, &options.sinks)),
+            retention: Mutex::new(Retention::new(options.recent_ids, &options.sinks)),
+            aging: Mutex::default(),
             followers: Mutex::default(),
             measure: Wake::default(),
+            upkeep: Wake::default(),
+            options,
         });
-        let bounds = GroupCommitOptions { queue_records: options.queue_records, queue_bytes: options.queue_bytes };
-        let group = Arc::new(GroupCommit::start(log, bounds)?);
-        let measuring = Mutex::new(start_measuring(&shared, options.space_interval.std())?);
-        Ok((Self { group, shared, queue_records: options.queue_records, measuring }, recovered))
+        shared.measure_space();
+        let threads = Mutex::new(Self::start_threads(&shared)?);
+        Ok((Self { shared, threads }, recovered))
     }
 
     /// Queues a record; never blocks on the disk. `done` gets its position once it is durable, or the reason why it is not; it runs on
@@ -173,6 +180,39 @@ impl Journal {
         self.shared.space.measure()
     }
 
+    /// After a failed write or fsync: tries to recover from the disk and to go on in a new segment. True when the journal works again.
+    /// Otherwise done each [`JournalOptions::space_interval`]. Does nothing, and returns false, on a journal that has not stopped or
+    /// is not to go on ([`crate::OnDiskError`]).
+    ///
+    /// # Errors
+    /// As [`Journal::open`]; the journal stays stopped.
+    pub fn recover(&self) -> Result<bool, JournalError> {
+        self.shared.recover()
+    }
+
+    /// Begins a new segment when the current one is old enough, compresses what every sink has, and removes what was kept long
+    /// enough. Otherwise done by itself, off the way of the records. `now` is the wall clock's time.
+    ///
+    /// # Errors
+    /// [`JournalError::Log`] when a file cannot be written, read or removed, [`JournalError::NoSpace`]: nothing is lost, call it again
+    /// later. [`JournalError::Stopped`], [`JournalError::Closed`].
+    pub fn keep_up(&self, now: UtcMs) -> Result<Upkeep, JournalError> {
+        self.shared.keep_up(now)
+    }
+
+    /// Whether a write or fsync failed and nothing is taken until it is recovered from.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.shared.space.has_stopped()
+    }
+
+    /// Whether it has stopped and will not recover by itself ([`crate::OnDiskError::Stop`]): the process should end, so that another
+    /// one takes over.
+    #[must_use]
+    pub fn has_stopped_for_good(&self) -> bool {
+        self.has_stopped() && self.shared.options.on_disk_error == OnDiskError::Stop
+    }
+
     /// Counts since the journal was opened.
     #[must_use]
     pub fn counters(&self) -> &JournalCounters {
@@ -182,13 +222,13 @@ impl Journal {
     /// Records that wait for the disk, without the batch being written.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.group.queued()
+        self.shared.group().queued()
     }
 
     /// All records below this are durable.
     #[must_use]
     pub fn durable(&self) -> Position {
-        self.group.durable()
+        self.shared.group().durable()
     }
 
     /// Takes no more records, writes and answers what is queued, and releases the lock. Calling it again returns the same.
@@ -197,18 +237,32 @@ impl Journal {
     /// [`JournalError::Stopped`] when the journal had stopped.
     pub fn close(&self) -> Result<Position, JournalError> {
         self.shared.space.closed();
-        let closed = self.group.close();
-        self.shared.measure.stop(Instant::now());
-        let measuring = lock(&self.measuring).take();
-        if measuring.is_some_and(|thread| thread.join().is_err()) {
-            error!("thread that measures free space ended by a panic");
+        // First, so that no recovery brings a new writer.
+        [&self.shared.measure, &self.shared.upkeep].into_iter().for_each(|wake| wake.stop(Instant::now()));
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            if thread.join().is_err() {
+                error!("a thread of the journal ended by a panic");
+            }
         }
-        Ok(closed?)
+        Ok(self.shared.group().close()?)
     }
 
     /// For shippers in this process.
     pub(crate) fn follow(&self) -> Follower {
-        Follower { shared: Arc::clone(&self.shared), group: Arc::downgrade(&self.group), durable: self.durable() }
+        Follower { shared: Arc::clone(&self.shared), durable: self.durable() }
+    }
+
+    fn start_threads(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, JournalError> {
+        if shared.options.space_interval.std().is_zero() {
+            return Ok(Vec::new());
+        }
+        let mut threads = Vec::new();
+        for (name, work) in [("journal-space", measuring as fn(&Shared)), ("journal-upkeep", keeping_up)] {
+            let shared = Arc::clone(shared);
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
+            threads.push(thread.map_err(|e| JournalError::Thread { source: Arc::new(e) })?);
+        }
+        Ok(threads)
     }
 
     fn queue(&self, record: &CallRecord, done: Done) -> Result<(), JournalError> {
@@ -217,33 +271,33 @@ impl Journal {
         if bytes > MAX_RECORD_BYTES {
             return Err(JournalError::RecordTooLong { bytes, limit: MAX_RECORD_BYTES });
         }
-        let mut recent = lock(&self.shared.recent);
-        match recent.known(&record.record_id) {
+        let id = self.shared.keys.of(&record.record_id);
+        let mut intake = lock(&self.shared.intake);
+        let Intake { recent, group } = &mut *intake;
+        match recent.known(id) {
             Known::Unknown => {}
-            Known::Writing if recent.waiting() >= self.queue_records => {
+            Known::Writing if recent.waiting() >= self.shared.options.queue_records => {
                 return Err(JournalError::QueueFull { records: recent.waiting(), bytes: 0 });
             }
             Known::Writing => {
-                recent.wait(&record.record_id, done);
+                recent.wait(id, done);
                 self.shared.counters.duplicates.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
             Known::Durable(position) => {
-                drop(recent);
+                drop(intake);
                 self.shared.counters.duplicates.fetch_add(1, Ordering::Relaxed);
                 done(Ok(position));
                 return Ok(());
             }
         }
-        let id: Arc<str> = Arc::from(&*record.record_id);
-        recent.begin(Arc::clone(&id));
+        recent.begin(id);
         let shared = Arc::clone(&self.shared);
-        let written = Arc::clone(&id);
         // Queued under the lock, so that a copy of this record never waits for one that was not queued after all.
-        let queued = self.group.try_submit(json, move |outcome| shared.settle(&written, bytes, outcome, done));
+        let queued = group.try_submit(json, move |outcome| shared.settle(id, bytes, outcome, done));
         queued.map_err(|rejected| {
             // Without copies: they could not have come in between.
-            drop(recent.settle(&id, None));
+            drop(recent.settle(id, None));
             rejected.error.into()
         })
     }
@@ -258,9 +312,9 @@ impl Drop for Journal {
 
 impl Shared {
     /// On the log's thread: a record became durable or failed.
-    fn settle(&self, id: &Arc<str>, bytes: usize, outcome: Result<Position, LogError>, done: Done) {
+    fn settle(&self, id: Key, bytes: usize, outcome: Result<Position, LogError>, done: Done) {
         let outcome = outcome.map_err(JournalError::from);
-        let copies = lock(&self.recent).settle(id, outcome.as_ref().ok().copied());
+        let copies = lock(&self.intake).recent.settle(id, outcome.as_ref().ok().copied());
         match &outcome {
             Ok(_) => {
                 self.counters.records.fetch_add(1, Ordering::Relaxed);
@@ -279,18 +333,26 @@ impl Shared {
         done(outcome);
     }
 
-    fn wake_followers(&self) {
+    pub(crate) fn group(&self) -> Arc<GroupCommit> {
+        Arc::clone(&lock(&self.intake).group)
+    }
+
+    fn measure_space(&self) {
+        if let Err(reason) = self.space.measure() {
+            warn!(reason = &reason as &dyn std::error::Error, "free space is unknown, new calls go on");
+        }
+    }
+
+    pub(crate) fn wake_followers(&self) {
         for follower in lock(&self.followers).iter().filter_map(Weak::upgrade) {
             follower.work();
         }
     }
 }
 
-/// A shipper's hold on the journal in its own process.
+/// A shipper's hold on the journal in its own process; it does not keep the journal open.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
-    /// Weak: a shipper does not keep the journal open.
-    group: Weak<GroupCommit>,
     /// What was durable when it began to follow.
     pub durable: Position,
 }
@@ -307,48 +369,15 @@ impl Follower {
         followers.push(Arc::downgrade(wake));
     }
 
-    /// The sink has shipped everything below `position`; segments that nobody needs are removed.
+    /// The sink has shipped everything below `position`; the next upkeep may archive or remove it.
     pub fn shipped(&self, sink: &str, position: Position) {
-        let removable = lock(&self.shared.retention).shipped(sink, position);
-        let (Some(below), Some(group)) = (removable, self.group.upgrade()) else { return };
-        let shared = Arc::clone(&self.shared);
-        let asked = group.truncate_front(below, move |outcome| match outcome {
-            Ok(first) => info!(first = first.index(), "shipped records were removed"),
-            Err(reason) => {
-                warn!(reason = &reason as &dyn std::error::Error, "shipped records cannot be removed");
-                shared.space.failed(&reason.into());
-            }
-        });
-        if let Err(reason) = asked {
-            warn!(reason = &reason as &dyn std::error::Error, "shipped records cannot be removed");
-        }
+        lock(&self.shared.retention).shipped(sink, position);
     }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that can panic runs under the locks of this crate, so what they guard is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// As much of a record as the filter needs; a record of a newer release has this too.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
-    record_id: Box<str>,
-}
-
-fn recent_ids(log: &Log, limit: usize) -> Result<(Recent, u64), LogError> {
-    let wanted = u64::try_from(limit).unwrap_or(u64::MAX);
-    let from = Position::new(log.durable().index().saturating_sub(wanted)).max(log.first());
-    let (mut recent, mut undecodable) = (Recent::new(limit), 0);
-    let mut records = log.records(from);
-    while let Some(record) = records.read_next()? {
-        match serde_json::from_slice::<Identity>(record.payload) {
-            Ok(identity) => recent.insert(identity.record_id.into(), record.position),
-            Err(_) => undecodable += 1,
-        }
-    }
-    Ok((recent, undecodable))
 }
 
 fn report(storage: &dyn Storage, recovered: &Recovered) {
@@ -363,25 +392,44 @@ fn report(storage: &dyn Storage, recovered: &Recovered) {
     }
 }
 
-fn measure(space: &Space) {
-    if let Err(reason) = space.measure() {
-        warn!(reason = &reason as &dyn std::error::Error, "free space is unknown, new calls go on");
+/// The thread that measures free space, and that tries to go on after a disk error.
+fn measuring(shared: &Shared) {
+    let interval = shared.options.space_interval.std();
+    loop {
+        shared.measure.wait(interval);
+        if shared.measure.deadline().is_some() {
+            return;
+        }
+        if let Err(reason) = shared.recover() {
+            warn!(reason = &reason as &dyn std::error::Error, "journal cannot be recovered yet, trying again");
+        }
+        shared.measure_space();
     }
 }
 
-fn start_measuring(shared: &Arc<Shared>, interval: Duration) -> Result<Option<JoinHandle<()>>, JournalError> {
-    if interval.is_zero() {
-        return Ok(None);
-    }
-    let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("journal-space".to_owned()).spawn(move || {
-        loop {
-            shared.measure.wait(interval);
-            if shared.measure.deadline().is_some() {
-                break;
-            }
-            measure(&shared.space);
+/// The thread that rotates, archives and removes.
+fn keeping_up(shared: &Shared) {
+    loop {
+        shared.upkeep.wait(UPKEEP_INTERVAL);
+        if shared.upkeep.deadline().is_some() {
+            return;
         }
-    });
-    thread.map(Some).map_err(|e| JournalError::Thread { source: Arc::new(e) })
+        if shared.space.has_stopped() {
+            continue;
+        }
+        if let Err(reason) = shared.keep_up(wall_clock()) {
+            warn!(
+                reason = &reason as &dyn std::error::Error,
+                "shipped records cannot be archived or removed, trying again"
+            );
+        }
+    }
 }
+
+fn wall_clock() -> UtcMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UtcMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Rotation by age is as exact as this.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);

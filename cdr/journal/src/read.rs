@@ -1,19 +1,22 @@
-//! Reading a journal for people, while it is written or not, without its lock.
+//! Reading a journal for people, archives included, while it is written or not, without its lock.
 //!
 //! Records come in the order of the journal, each `recordId` once: the first durable one wins. What is damaged or cannot be
 //! decoded is passed by and counted.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cdr_model::CallRecord;
-use segment_log::{CorruptPolicy, DirStorage, Error as LogError, Position, Reader, Storage};
+use segment_log::{DirStorage, Error as LogError, Position, Storage};
 
 use crate::error::JournalError;
 use crate::filters::Filters;
+use crate::reader::JournalReader;
+use crate::recent::{AsItIs, Key, Keys};
 
 /// How often a following reader looks for more: quick enough for people, cheap enough to forget about.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
@@ -25,6 +28,8 @@ pub struct JournalRecord {
     pub position: Position,
     /// The record.
     pub record: CallRecord,
+    /// The record as it stands in the journal: with everything that a later release wrote and this one does not know.
+    pub json: Vec<u8>,
 }
 
 /// The last `n` records of the journal in `directory`, and with `follow` all that come after: the iterator then waits for them
@@ -41,7 +46,7 @@ pub fn tail(directory: impl AsRef<Path>, follow: bool, n: usize) -> Result<Journ
 /// # Errors
 /// As [`tail`].
 pub fn tail_on(storage: Arc<dyn Storage>, follow: bool, n: usize) -> Result<JournalRecords, JournalError> {
-    let committed = reader_at(&storage, Position::ZERO).committed()?;
+    let committed = JournalReader::on(Arc::clone(&storage), Position::ZERO).committed()?;
     let from = committed.index().saturating_sub(u64::try_from(n).unwrap_or(u64::MAX));
     let end = if follow { None } else { Some(committed) };
     Ok(JournalRecords::new(storage, Position::new(from), end, Filters::default()))
@@ -60,7 +65,7 @@ pub fn search(directory: impl AsRef<Path>, filters: Filters) -> Result<JournalRe
 /// # Errors
 /// As [`tail`].
 pub fn search_on(storage: Arc<dyn Storage>, filters: Filters) -> Result<JournalRecords, JournalError> {
-    let committed = reader_at(&storage, Position::ZERO).committed()?;
+    let committed = JournalReader::on(Arc::clone(&storage), Position::ZERO).committed()?;
     Ok(JournalRecords::new(storage, Position::ZERO, Some(committed), filters))
 }
 
@@ -68,7 +73,7 @@ pub fn search_on(storage: Arc<dyn Storage>, filters: Filters) -> Result<JournalR
 #[derive(Debug)]
 pub struct JournalRecords {
     storage: Arc<dyn Storage>,
-    reader: Reader,
+    reader: JournalReader,
     /// Absent: waits for more.
     end: Option<Position>,
     filters: Filters,
@@ -81,7 +86,7 @@ pub struct JournalRecords {
 
 impl JournalRecords {
     fn new(storage: Arc<dyn Storage>, from: Position, end: Option<Position>, filters: Filters) -> Self {
-        let reader = reader_at(&storage, from);
+        let reader = reader_at(&storage, from, &filters);
         let seen = Seen::default();
         Self { storage, reader, end, filters, seen, duplicates: 0, undecodable: 0, damaged: 0, failed: false }
     }
@@ -104,6 +109,12 @@ impl JournalRecords {
         self.damaged.saturating_add(self.reader.skipped().records)
     }
 
+    /// Positions still to be read, as of when the search began; `None` when it waits for more.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        self.end.map(|end| end.index().saturating_sub(self.reader.position().index()))
+    }
+
     fn look(&mut self) -> Look {
         if self.failed || self.end.is_some_and(|end| self.reader.position() >= end) {
             return Look::End;
@@ -113,7 +124,10 @@ impl JournalRecords {
             Ok(None) => Look::NothingYet,
             Ok(Some(record)) if self.end.is_some_and(|end| record.position >= end) => Look::End,
             Ok(Some(record)) => match CallRecord::from_json(record.payload) {
-                Ok(decoded) => Look::Record(Box::new(JournalRecord { position: record.position, record: decoded })),
+                Ok(decoded) => {
+                    let (position, json) = (record.position, record.payload.to_vec());
+                    Look::Record(Box::new(JournalRecord { position, record: decoded, json }))
+                }
                 Err(_) => Look::Undecodable,
             },
             Err(LogError::Truncated { first, .. }) => Look::BeginAt(first),
@@ -143,7 +157,7 @@ impl Iterator for JournalRecords {
                 Look::Undecodable => self.undecodable += 1,
                 Look::BeginAt(first) => {
                     self.damaged = self.damaged();
-                    self.reader = reader_at(&self.storage, first);
+                    self.reader = reader_at(&self.storage, first, &self.filters);
                 }
                 Look::Failed(error) => {
                     self.failed = true;
@@ -157,20 +171,34 @@ impl Iterator for JournalRecords {
     }
 }
 
-/// The ids that came by, as 128 bits each under two keys of this process: nobody can make two of them meet, and chance does not.
-#[derive(Debug, Default)]
-struct Seen {
-    keys: [RandomState; 2],
-    ids: HashSet<[u64; 2]>,
+/// The ids that came by.
+#[derive(Default)]
+pub(crate) struct Seen {
+    keys: Keys,
+    ids: HashSet<Key, BuildHasherDefault<AsItIs>>,
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen").field("ids", &self.ids.len()).finish_non_exhaustive()
+    }
 }
 
 impl Seen {
     /// False when it was there.
-    fn insert(&mut self, id: &str) -> bool {
-        self.ids.insert(self.keys.each_ref().map(|key| key.hash_one(id)))
+    pub fn insert(&mut self, id: &str) -> bool {
+        self.ids.insert(self.keys.of(id))
     }
 }
 
-fn reader_at(storage: &Arc<dyn Storage>, position: Position) -> Reader {
-    Reader::on(Arc::clone(storage), position, CorruptPolicy::Skip)
+fn reader_at(storage: &Arc<dyn Storage>, position: Position, filters: &Filters) -> JournalReader {
+    let reader = JournalReader::on(Arc::clone(storage), position);
+    match filters.since {
+        // Nobody was called before 1970.
+        Some(since) => {
+            let since = Duration::from_millis(u64::try_from(since.0).unwrap_or(0));
+            reader.written_since(SystemTime::UNIX_EPOCH + since)
+        }
+        None => reader,
+    }
 }

@@ -1,42 +1,39 @@
-//! Which records may be removed: those that every sink has shipped, but for the latest ones.
+//! Which records may be removed: those that every sink has shipped, but for the latest ones, whose ids must be known again after a
+//! restart.
 
 use std::collections::BTreeMap;
 
 use segment_log::Position;
 
-/// Removing asks the writer to end its batch, so it is not asked for each record.
-const STEP_RECORDS: u64 = 256;
-
 pub(crate) struct Retention {
-    /// Absent: everything stays.
-    keep: Option<u64>,
-    /// What each sink has shipped; absent until it has reported.
+    /// So many of the latest records stay.
+    keep: u64,
+    /// What each sink has shipped; absent until it has reported. Empty: nobody knows which sinks are still to come.
     shipped: BTreeMap<String, Option<Position>>,
-    asked: u64,
 }
 
 impl Retention {
-    pub fn new(keep: Option<u64>, recent_ids: usize, sinks: &[String]) -> Self {
-        let recent_ids = u64::try_from(recent_ids).unwrap_or(u64::MAX);
-        // Without a list nobody knows which sinks are still to come.
-        let keep = keep.filter(|_| !sinks.is_empty()).map(|keep| keep.max(recent_ids));
-        Self { keep, shipped: sinks.iter().map(|name| (name.clone(), None)).collect(), asked: 0 }
+    pub fn new(recent_ids: usize, sinks: &[String]) -> Self {
+        let keep = u64::try_from(recent_ids).unwrap_or(u64::MAX);
+        Self { keep, shipped: sinks.iter().map(|name| (name.clone(), None)).collect() }
     }
 
-    /// A sink has shipped everything below `position`; returns up to where records may be removed, when that is worth asking.
-    pub fn shipped(&mut self, name: &str, position: Position) -> Option<Position> {
-        self.shipped.insert(name.to_owned(), Some(position));
+    /// A sink has shipped everything below `position`. One that is not in the configured list is not waited for.
+    pub fn shipped(&mut self, name: &str, position: Position) {
+        if let Some(shipped) = self.shipped.get_mut(name) {
+            *shipped = Some(position);
+        }
+    }
+
+    /// Up to where records may be removed when the journal ends at `durable`; `None`: nothing may.
+    pub fn removable(&self, durable: Position) -> Option<Position> {
         let mut lowest = None;
         for shipped in self.shipped.values() {
             let shipped = (*shipped)?;
             lowest = Some(lowest.map_or(shipped, |lowest: Position| lowest.min(shipped)));
         }
-        let below = lowest?.index().saturating_sub(self.keep?);
-        if below < self.asked.saturating_add(STEP_RECORDS) {
-            return None;
-        }
-        self.asked = below;
-        Some(Position::new(below))
+        let kept_from = Position::new(durable.index().saturating_sub(self.keep));
+        lowest.map(|lowest| lowest.min(kept_from)).filter(|below| *below > Position::ZERO)
     }
 }
 
@@ -47,24 +44,21 @@ mod tests {
     #[test]
     fn only_what_all_sinks_have_shipped_may_go() {
         let sinks = ["a".to_owned(), "b".to_owned()];
-        let mut retention = Retention::new(Some(1000), 10, &sinks);
-        let rows =
-            [("a", 5000, None), ("b", 1200, None), ("b", 1256, Some(256)), ("b", 9000, Some(4000)), ("a", 5100, None)];
+        let mut retention = Retention::new(1000, &sinks);
+        let rows = [
+            ("a", 5000, None),
+            ("b", 1200, Some(1200)),
+            ("stranger", 3, Some(1200)),
+            ("b", 9000, Some(5000)),
+            ("a", 9500, Some(9000)),
+        ];
         for (name, position, removable) in rows {
-            assert_eq!(
-                retention.shipped(name, Position::new(position)),
-                removable.map(Position::new),
-                "{name} {position}"
-            );
+            retention.shipped(name, Position::new(position));
+            assert_eq!(retention.removable(Position::new(10_000)), removable.map(Position::new), "{name} {position}");
         }
-        for (keep, recent_ids, sinks, removable) in [
-            (None, 10, &sinks[..1], None),
-            (Some(0), 10, &[][..], None),
-            (Some(0), 400, &sinks[..1], Some(Position::new(600))),
-            (Some(0), 400, &sinks[..], None),
-        ] {
-            let mut retention = Retention::new(keep, recent_ids, sinks);
-            assert_eq!(retention.shipped("a", Position::new(1000)), removable, "{keep:?} {sinks:?}");
-        }
+        assert_eq!(retention.removable(Position::new(9500)), Some(Position::new(8500)), "the latest stay");
+        let mut without = Retention::new(0, &[]);
+        without.shipped("a", Position::new(5000));
+        assert_eq!(without.removable(Position::new(9500)), None, "without a list nothing may go");
     }
 }

@@ -9,11 +9,13 @@ use segment_log::{Position, Storage};
 use tracing::{debug, error, info, warn};
 use types::ErrorClass;
 
+use crate::counters::{ShipperCounters, SinkCounters};
 use crate::error::ShipError;
 use crate::journal::lock;
 use crate::options::ShipperOptions;
-use crate::shipping::{JournalSource, ShipperCounters, Shipping, Step};
+use crate::shipping::{JournalSource, Shipping, Step};
 use crate::sink::Sink;
+use crate::trouble::{Standing, Troubles};
 use crate::wake::Wake;
 
 /// How a shipper ended.
@@ -25,12 +27,14 @@ pub struct Shipped {
     pub backlog: u64,
 }
 
-/// A running shipper. Dropping it ends it after the batch in hand.
+/// A running shipper. Dropping it ends it after the delivery in hand.
 #[derive(Debug)]
 pub struct Shipper {
     wake: Arc<Wake>,
     counters: Arc<ShipperCounters>,
+    sink_counters: Arc<SinkCounters>,
     running: Arc<AtomicBool>,
+    troubles: Arc<Troubles>,
     thread: Mutex<Option<JoinHandle<Result<Shipped, ShipError>>>>,
 }
 
@@ -52,23 +56,36 @@ impl Shipper {
         if let Some(follower) = shipping.follower() {
             follower.wake(&wake);
         }
-        let counters = Arc::clone(shipping.counters());
+        let (counters, sink_counters) = (Arc::clone(shipping.counters()), Arc::clone(shipping.sink_counters()));
         let name = format!("ship-{}", shipping.sink_name());
-        let (of_thread, ended) = (Arc::clone(&wake), Arc::clone(&running));
+        let troubles = Arc::<Troubles>::default();
+        let (of_thread, ended, told) = (Arc::clone(&wake), Arc::clone(&running), Arc::clone(&troubles));
         let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || {
                 let _ended = Ended(ended);
-                run(shipping, &of_thread, poll, backoff)
+                run(shipping, &of_thread, poll, backoff, &told)
             })
             .map_err(|source| ShipError::Thread { source })?;
-        Ok(Self { wake, counters, running, thread: Mutex::new(Some(thread)) })
+        Ok(Self { wake, counters, sink_counters, running, troubles, thread: Mutex::new(Some(thread)) })
     }
 
     /// Counts since the start.
     #[must_use]
     pub fn counters(&self) -> &Arc<ShipperCounters> {
         &self.counters
+    }
+
+    /// What the sink has met since the start.
+    #[must_use]
+    pub fn sink_counters(&self) -> &Arc<SinkCounters> {
+        &self.sink_counters
+    }
+
+    /// When records last arrived, and what is wrong since when.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.troubles.standing()
     }
 
     /// False once it has ended: told to, or by an error that trying again does not mend; [`Shipper::close`] tells which.
@@ -125,38 +142,61 @@ impl Backoff {
     }
 }
 
-fn run(mut shipping: Shipping, wake: &Wake, poll: Duration, mut backoff: Backoff) -> Result<Shipped, ShipError> {
+fn run(
+    mut shipping: Shipping,
+    wake: &Wake,
+    poll: Duration,
+    mut backoff: Backoff,
+    troubles: &Troubles,
+) -> Result<Shipped, ShipError> {
+    let expired = |deadline: Instant| Instant::now() >= deadline;
+    let mut ending = false;
     loop {
-        let expired = |deadline: Instant| Instant::now() >= deadline;
+        if !ending && wake.deadline().is_some() {
+            ending = true;
+            shipping.ending();
+        }
         let outcome = shipping.step();
         let stop = wake.deadline();
         match outcome {
             Ok(step) => {
-                if backoff.failures > 0 {
+                if backoff.failures > 0 && step != Step::Pending {
                     info!(sink = shipping.sink_name(), failures = backoff.failures, "records are shipped again");
                     backoff.failures = 0;
                 }
+                troubles.stepped(step);
                 match (step, stop) {
-                    (Step::Idle, None) => wake.wait(poll),
-                    (Step::Shipped(_), None) => {}
-                    (Step::Shipped(_), Some(deadline)) if !expired(deadline) => {}
-                    (_, Some(_)) => break,
+                    (Step::Idle, None) => wake.wait(shipping.due().map_or(poll, |due| due.min(poll))),
+                    (Step::Idle, Some(_)) => break,
+                    (_, Some(deadline)) if expired(deadline) => break,
+                    _ => {}
                 }
             }
             Err(reason) => {
                 shipping.counters().failures.fetch_add(1, Ordering::Relaxed);
                 let retry = reason.class() == ErrorClass::Retry;
+                troubles.failed(&reason);
                 log_failure(&shipping, &reason, backoff.failures, retry);
                 if !retry || stop.is_some_and(expired) {
+                    save_last(&mut shipping);
                     return Err(reason);
                 }
                 wake.pause(backoff.next());
             }
         }
     }
+    shipping.save()?;
     shipping.look();
     let backlog = shipping.counters().backlog.load(Ordering::Relaxed);
     Ok(Shipped { checkpoint: shipping.checkpoint(), backlog })
+}
+
+/// What arrived before the end need not be repeated after it.
+fn save_last(shipping: &mut Shipping) {
+    if let Err(reason) = shipping.save() {
+        let (sink, reason) = (shipping.sink_name(), &reason as &dyn std::error::Error);
+        warn!(sink, reason, "checkpoint was not written, records will be offered again");
+    }
 }
 
 /// The first failure of a series is for humans, the rest for those who look closely.

@@ -1,25 +1,35 @@
-//! Shipping without a thread: one step reads a batch, delivers it, and moves the checkpoint.
+//! Shipping without a thread: one step reads what is new, offers the sink all that is not delivered, and moves the checkpoint.
 //!
-//! The checkpoint is the contiguous low-water mark: everything below it has arrived, whatever else may have. A step that fails
-//! changes nothing that the next one does not take up again: the batch read stays, a checkpoint that could not be written is written first.
+//! The checkpoint is the contiguous low-water mark: everything below it has arrived, or is not for this sink, whatever else may have
+//! arrived. A step that fails changes nothing that the next one does not take up again: what was read stays, a checkpoint that could not
+//! be written is written first.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use segment_log::{CorruptPolicy, DirStorage, Error as LogError, LockGuard, Position, Reader, Storage};
+use segment_log::{DirStorage, Error as LogError, LockGuard, Position, Storage};
+use serde::Deserialize;
 use tracing::{error, warn};
+use types::UtcMs;
+use types::time::iso8601;
 
 use crate::checkpoint::{Checkpoint, file_name};
+use crate::counters::{ShipperCounters, SinkCounters};
 use crate::error::ShipError;
 use crate::journal::{Follower, Journal};
 use crate::options::ShipperOptions;
+use crate::reader::JournalReader;
 use crate::sink::{JournalEntry, Sink};
+use crate::view::{Seen, View};
+use crate::window::Window;
 
-/// The journal that is shipped.
+/// The journal that is shipped, as its sink sees it.
 pub struct JournalSource {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) follower: Option<Follower>,
+    view: View,
 }
 
 impl JournalSource {
@@ -27,33 +37,20 @@ impl JournalSource {
     #[must_use]
     pub fn of(journal: &Journal) -> Self {
         let follower = journal.follow();
-        Self { storage: follower.storage(), follower: Some(follower) }
+        Self { storage: follower.storage(), follower: Some(follower), view: View::default() }
     }
 
     /// A journal that another process writes, or nobody: the shipper looks each [`ShipperOptions::poll`].
     #[must_use]
     pub fn directory(directory: impl AsRef<Path>) -> Self {
-        Self { storage: Arc::new(DirStorage::at(directory.as_ref())), follower: None }
+        Self { storage: Arc::new(DirStorage::at(directory.as_ref())), follower: None, view: View::default() }
     }
-}
 
-/// Counts since the shipper began. Plain atomics.
-#[derive(Debug, Default)]
-pub struct ShipperCounters {
-    /// Records delivered, with their checkpoint written.
-    pub records: AtomicU64,
-    /// Their octets of JSON.
-    pub bytes: AtomicU64,
-    /// Steps that failed.
-    pub failures: AtomicU64,
-    /// Records that were damaged in the journal and never arrive.
-    pub damaged: AtomicU64,
-    /// Records that were removed from the journal before they were shipped.
-    pub removed: AtomicU64,
-    /// The checkpoint: everything below has arrived.
-    pub checkpoint: AtomicU64,
-    /// Records committed and not shipped, as of the last look.
-    pub backlog: AtomicU64,
+    /// Shows the sink only this of it; without, everything as it is.
+    #[must_use]
+    pub fn seen_through(self, view: View) -> Self {
+        Self { view, ..self }
+    }
 }
 
 /// What a step did.
@@ -61,7 +58,9 @@ pub struct ShipperCounters {
 pub enum Step {
     /// There was nothing to ship.
     Idle,
-    /// So many records arrived and the checkpoint has moved.
+    /// Nothing arrived yet; what there is is on its way, or was not for this sink. Call again.
+    Pending,
+    /// So many records arrived.
     Shipped(usize),
 }
 
@@ -73,15 +72,26 @@ pub struct Shipping {
     sink: Box<dyn Sink>,
     options: ShipperOptions,
     counters: Arc<ShipperCounters>,
-    reader: Reader,
+    sink_counters: Arc<SinkCounters>,
+    reader: JournalReader,
     /// Damaged records the reader has met that are counted already.
     damaged_counted: u64,
-    /// Read, not delivered.
-    batch: Vec<JournalEntry>,
+    window: Window,
+    /// The front of the window when the age of the oldest record was looked at.
+    front: Option<Position>,
     checkpoint: Checkpoint,
     /// The checkpoint is not on disk yet: of so many records and octets.
-    unsaved: Option<(usize, usize)>,
+    unsaved: Option<Arrived>,
+    saved: Instant,
     _lock: LockGuard,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Arrived {
+    entries: usize,
+    bytes: usize,
+    /// The sink has a new state, and not only were records passed by.
+    state: bool,
 }
 
 impl Shipping {
@@ -116,53 +126,88 @@ impl Shipping {
             Some(stored) => stored.position,
             None => beginning(&source)?,
         };
+        sink.keep_beside(Arc::clone(&checkpoints));
         let state = sink.resume(stored.as_ref().map(|stored| stored.state.as_str()))?;
         let checkpoint = Checkpoint { position, state };
-        // Before anything is delivered, so that a crash in the first batch finds something to go back to.
+        // Before anything is delivered, so that a crash in the first delivery finds something to go back to.
         checkpoint.save(checkpoints.as_ref(), &name)?;
+        if let Some(follower) = &source.follower {
+            // Also when nothing comes for a while: what it has may be archived.
+            follower.shipped(sink.name(), position);
+        }
         let reader = reader_at(&source, position);
         let shipping = Self {
             source,
             checkpoints,
             name,
+            sink_counters: sink.counters(),
             sink,
             options,
             counters: Arc::default(),
             reader,
             damaged_counted: 0,
-            batch: Vec::new(),
+            window: Window::default(),
+            front: None,
             checkpoint,
             unsaved: None,
+            saved: Instant::now(),
             _lock: lock,
         };
         shipping.counters.checkpoint.store(position.index(), Ordering::Relaxed);
         Ok(shipping)
     }
 
-    /// Ships one batch.
+    /// Reads what is new and lets the sink deliver.
     ///
     /// # Errors
     /// Of class `Retry`: call it again. Others: it makes no sense to go on.
     pub fn step(&mut self) -> Result<Step, ShipError> {
-        self.save()?;
-        if self.batch.is_empty() {
-            self.fill()?;
+        self.save_when_due()?;
+        let read = self.fill()?;
+        self.look();
+        if self.window.len() == 0 {
+            self.pass_by();
+            return Ok(if read == 0 { Step::Idle } else { Step::Pending });
         }
-        if self.batch.is_empty() {
-            return Ok(Step::Idle);
+        let delivered = self.sink.deliver(self.window.as_slice())?;
+        let entries = delivered.entries.min(self.window.len());
+        if entries == 0 && delivered.state == self.checkpoint.state {
+            return Ok(Step::Pending);
         }
-        let delivered = self.sink.deliver(&self.batch)?;
-        let entries = delivered.entries.min(self.batch.len());
-        if entries == 0 {
-            return Err(ShipError::Stalled { entries: self.batch.len() });
-        }
-        let bytes = self.batch.drain(..entries).map(|entry| entry.json.len()).sum();
-        // Damaged records behind the last delivered one are passed by, too.
-        let position = self.batch.first().map_or(self.reader.position(), |next| next.position);
+        let bytes = self.window.cut(entries);
+        // Records behind the last delivered one that are damaged or not for this sink are passed by, too.
+        let position = self.window.first().map_or(self.reader.position(), |next| next.position);
         self.checkpoint = Checkpoint { position, state: delivered.state };
-        self.unsaved = Some((entries, bytes));
-        self.save()?;
-        Ok(Step::Shipped(entries))
+        let unsaved = self.unsaved.get_or_insert_default();
+        unsaved.entries += entries;
+        unsaved.bytes += bytes;
+        unsaved.state = true;
+        self.save_when_due()?;
+        Ok(if entries == 0 { Step::Pending } else { Step::Shipped(entries) })
+    }
+
+    /// Writes the checkpoint now, if anything arrived since it was written.
+    ///
+    /// # Errors
+    /// [`ShipError::Checkpoint`]; the earlier one stands.
+    pub fn save(&mut self) -> Result<(), ShipError> {
+        let Some(Arrived { entries, bytes, .. }) = self.unsaved else { return Ok(()) };
+        self.checkpoint.save(self.checkpoints.as_ref(), &self.name)?;
+        (self.unsaved, self.saved) = (None, Instant::now());
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.counters.records.fetch_add(wide(entries), Ordering::Relaxed);
+        self.counters.bytes.fetch_add(wide(bytes), Ordering::Relaxed);
+        self.counters.checkpoint.store(self.checkpoint.position.index(), Ordering::Relaxed);
+        self.look();
+        if let Some(follower) = &self.source.follower {
+            follower.shipped(self.sink.name(), self.checkpoint.position);
+        }
+        Ok(())
+    }
+
+    /// No more may come: the sink need not wait for it.
+    pub fn ending(&mut self) {
+        self.sink.ending();
     }
 
     /// Counts since the start; share them with whoever shows them.
@@ -171,7 +216,13 @@ impl Shipping {
         &self.counters
     }
 
-    /// Everything below has arrived.
+    /// What the sink has met since the start.
+    #[must_use]
+    pub fn sink_counters(&self) -> &Arc<SinkCounters> {
+        &self.sink_counters
+    }
+
+    /// Everything below has arrived, and the checkpoint says so.
     #[must_use]
     pub fn checkpoint(&self) -> Position {
         Position::new(self.counters.checkpoint.load(Ordering::Relaxed))
@@ -193,31 +244,46 @@ impl Shipping {
         }
     }
 
-    fn save(&mut self) -> Result<(), ShipError> {
-        let Some((entries, bytes)) = self.unsaved else { return Ok(()) };
-        self.checkpoint.save(self.checkpoints.as_ref(), &self.name)?;
-        self.unsaved = None;
-        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        self.counters.records.fetch_add(wide(entries), Ordering::Relaxed);
-        self.counters.bytes.fetch_add(wide(bytes), Ordering::Relaxed);
-        self.counters.checkpoint.store(self.checkpoint.position.index(), Ordering::Relaxed);
-        self.look();
-        if let Some(follower) = &self.source.follower {
-            follower.shipped(self.sink.name(), self.checkpoint.position);
-        }
-        Ok(())
+    /// When the checkpoint is to be written next; `None`: it is written.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        let interval = self.options.checkpoint_interval.std();
+        self.unsaved.map(|_| interval.saturating_sub(self.saved.elapsed()))
     }
 
-    fn fill(&mut self) -> Result<(), ShipError> {
-        let mut bytes = 0;
-        while self.batch.is_empty()
-            || (self.batch.len() < self.options.batch_records && bytes < self.options.batch_bytes)
-        {
+    fn save_when_due(&mut self) -> Result<(), ShipError> {
+        let built_on = self.unsaved.is_some_and(|arrived| arrived.state) && self.sink.builds_on_checkpoint();
+        let now = built_on || self.due().is_some_and(|due| due.is_zero());
+        if now { self.save() } else { Ok(()) }
+    }
+
+    /// Nothing waits for delivery, so all that was read has arrived or never will.
+    fn pass_by(&mut self) {
+        let position = self.reader.position();
+        if position > self.checkpoint.position {
+            self.checkpoint.position = position;
+            self.unsaved.get_or_insert_default();
+        }
+    }
+
+    /// Reads until the window is full; returns how many records were read, also those that are not for this sink.
+    fn fill(&mut self) -> Result<usize, ShipError> {
+        let mut read = 0;
+        while self.window.len() == 0 && read == 0 || self.has_room(read) {
             match self.reader.read_next() {
                 Ok(None) => break,
                 Ok(Some(record)) => {
-                    bytes += record.payload.len();
-                    self.batch.push(JournalEntry { position: record.position, json: record.payload.to_vec() });
+                    read += 1;
+                    let (position, seen) = (record.position, self.source.view.see(record.payload));
+                    match seen {
+                        Seen::Shown(None) => {
+                            self.window.push(JournalEntry { position, json: record.payload.to_vec() });
+                        }
+                        Seen::Shown(Some(json)) => self.window.push(JournalEntry { position, json }),
+                        Seen::Withheld => {
+                            self.counters.withheld.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Seen::Undecodable(reason) => self.count_undecodable(position, &reason),
+                    }
                 }
                 Err(LogError::Truncated { wanted, first }) => {
                     let removed = first.index().saturating_sub(wanted.index());
@@ -228,7 +294,7 @@ impl Shipping {
                 Err(source) => {
                     // The reader repeats an error for ever.
                     self.begin_at(self.reader.position());
-                    if self.batch.is_empty() {
+                    if self.window.len() == 0 {
                         return Err(ShipError::Journal { source });
                     }
                     break;
@@ -236,7 +302,29 @@ impl Shipping {
             }
         }
         self.count_damaged();
-        Ok(())
+        self.look_at_front();
+        Ok(read)
+    }
+
+    /// Withheld records count as well: a step ends, however many there are of them.
+    fn has_room(&self, read: usize) -> bool {
+        let ShipperOptions { window_records, window_bytes, .. } = self.options;
+        self.window.len() < window_records && self.window.bytes() < window_bytes && read < window_records
+    }
+
+    fn look_at_front(&mut self) {
+        let front = self.window.first().map(|entry| entry.position);
+        if front != self.front {
+            self.front = front;
+            let oldest = self.window.first().and_then(|entry| happened_ms(&entry.json)).unwrap_or(0);
+            self.counters.oldest_unshipped_ms.store(oldest, Ordering::Relaxed);
+        }
+    }
+
+    fn count_undecodable(&self, position: Position, reason: &serde_json::Error) {
+        let (sink, reason) = (self.sink.name(), reason as &dyn std::error::Error);
+        error!(sink, position = position.index(), reason, "record cannot be decoded, the sink does not get it");
+        self.counters.undecodable.fetch_add(1, Ordering::Relaxed);
     }
 
     fn begin_at(&mut self, position: Position) {
@@ -256,8 +344,8 @@ impl Shipping {
     }
 }
 
-fn reader_at(source: &JournalSource, position: Position) -> Reader {
-    Reader::on(Arc::clone(&source.storage), position, CorruptPolicy::Skip)
+fn reader_at(source: &JournalSource, position: Position) -> JournalReader {
+    JournalReader::on(Arc::clone(&source.storage), position)
 }
 
 /// The first record that is still there.
@@ -267,4 +355,20 @@ fn beginning(source: &JournalSource) -> Result<Position, ShipError> {
         Err(source) => Err(ShipError::Journal { source }),
         Ok(_) => Ok(Position::ZERO),
     }
+}
+
+/// The latest time a record tells of itself.
+pub(crate) fn happened_ms(json: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Times {
+        #[serde(default, with = "iso8601::option")]
+        start_time: Option<UtcMs>,
+        #[serde(default, with = "iso8601::option")]
+        answer_time: Option<UtcMs>,
+        #[serde(default, with = "iso8601::option")]
+        end_time: Option<UtcMs>,
+    }
+    let Times { start_time, answer_time, end_time } = serde_json::from_slice(json).ok()?;
+    [start_time, answer_time, end_time].into_iter().flatten().max().map(|time| time.0)
 }

@@ -1,8 +1,9 @@
-//! Whether there is room for new calls: three flags that any thread may read, and the measuring behind one of them.
+//! Whether there is room for new calls: four flags that any thread may read, and the measuring behind two of them.
 //!
 //! | flag | set | cleared |
 //! |---|---|---|
-//! | stopped | a write or fsync failed, or the journal was closed | never |
+//! | stopped | a write or fsync failed | the journal was recovered from the disk |
+//! | closed | the journal was closed | never |
 //! | full | a batch found no space | a later batch is durable, or a probe file of one segment can be reserved |
 //! | low | free space below the reserve | free space one segment above it |
 //!
@@ -37,18 +38,19 @@ pub(crate) struct Space {
     reserve_bytes: u64,
     segment_bytes: u64,
     stopped: AtomicBool,
+    closed: AtomicBool,
     full: AtomicBool,
     low: AtomicBool,
 }
 
 impl Space {
     pub fn new(storage: Arc<dyn Storage>, free: FreeSpace, reserve_bytes: u64, segment_bytes: u64) -> Self {
-        let [stopped, full, low] = [false; 3].map(AtomicBool::new);
-        Self { storage, free, reserve_bytes, segment_bytes, stopped, full, low }
+        let [stopped, closed, full, low] = [false; 4].map(AtomicBool::new);
+        Self { storage, free, reserve_bytes, segment_bytes, stopped, closed, full, low }
     }
 
     pub fn accepts_calls(&self) -> bool {
-        ![&self.stopped, &self.full, &self.low].into_iter().any(|flag| flag.load(Ordering::Relaxed))
+        ![&self.stopped, &self.closed, &self.full, &self.low].into_iter().any(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// A batch is durable.
@@ -74,7 +76,20 @@ impl Space {
     }
 
     pub fn closed(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// The journal works again.
+    pub fn recovered(&self) {
+        self.stopped.store(false, Ordering::Relaxed);
     }
 
     /// Measures, and sets `low` and `full` by what it finds; returns the free octets.

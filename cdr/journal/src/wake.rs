@@ -19,8 +19,10 @@ struct State {
 impl Wake {
     /// There is something to do.
     pub fn work(&self) {
-        self.lock().work = true;
-        self.changed.notify_all();
+        // Called for every record: waking costs a system call, so only the first one does it.
+        if !std::mem::replace(&mut self.lock().work, true) {
+            self.changed.notify_all();
+        }
     }
 
     /// Ends the thread when its work is done, and at `deadline` in any case.

@@ -143,7 +143,7 @@ fn a_failed_fsync_stops_the_journal_until_it_is_opened_again() {
     append_all(&journal, 0..2);
     disk.fail_nth(Operation::Sync, 1, segment_log::fault::Failure::Io);
     let error = append(&journal, &record(2)).unwrap_err();
-    assert!(matches!(error, JournalError::Stopped { .. }) && error.class() == ErrorClass::Fatal);
+    assert!(matches!(error, JournalError::Stopped { .. }) && error.class() == ErrorClass::Retry);
     assert!(!journal.accepts_calls());
     assert!(matches!(append(&journal, &record(3)), Err(JournalError::Stopped { .. })));
     assert_eq!(append(&journal, &record(1)).unwrap().index(), 1, "what is durable is durable");

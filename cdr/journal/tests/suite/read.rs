@@ -63,13 +63,13 @@ fn every_filter_filters() {
         (Filters { session_id: Some("k1/7/4".into()), ..none() }, &[4]),
         (Filters { account: number("1001"), ..none() }, &[2]),
         (Filters { account: number("+4930123456"), ..none() }, &[]),
-        (Filters { record_type: Some(RecordType::Event), ..none() }, &[1, 5]),
+        (Filters { record_types: vec![RecordType::Event], ..none() }, &[1, 5]),
         (Filters { number: number("+33155"), ..none() }, &[3, 4, 5]),
         (Filters { number: number("4930123456"), ..none() }, &[0, 1, 2, 4, 5]),
         (Filters { since: Some(UtcMs(4000)), ..none() }, &[4, 5]),
         (Filters { until: Some(UtcMs(4000)), ..none() }, &[0, 1, 2, 3]),
         (Filters { since: Some(UtcMs(1001)), until: Some(UtcMs(3001)), ..none() }, &[2, 3]),
-        (Filters { number: number("33155"), record_type: Some(RecordType::Event), ..none() }, &[5]),
+        (Filters { number: number("33155"), record_types: vec![RecordType::Event], ..none() }, &[5]),
     ];
     for (filters, expected) in rows {
         let found = calls(search_on(Arc::new(disk.clone()), filters.clone()).unwrap());

@@ -21,6 +21,7 @@ pub const LINES: &str = "records.jsonl";
 pub fn record(n: u32) -> CallRecord {
     let session_id = SessionId::from(format!("k1/7/{n}"));
     CallRecord {
+        schema_version: Default::default(),
         record_id: CallRecord::make_id(&session_id, RecordType::Stop, 0),
         call_id: format!("call-{n}").into(),
         session_id,
@@ -95,16 +96,25 @@ pub fn append_all(journal: &Journal, numbers: std::ops::Range<u32>) {
 pub fn ship(journal: &Journal, disk: &FaultStorage) -> Result<Shipping, ShipError> {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let sink = JsonLinesSink::on("lines", Arc::clone(&storage), LINES);
-    Shipping::start(JournalSource::of(journal), storage, Box::new(sink), ShipperOptions::default())
+    Shipping::start(JournalSource::of(journal), storage, Box::new(sink), at_once())
+}
+
+/// Checkpoints after each delivery, no pauses, a small window.
+pub fn at_once() -> ShipperOptions {
+    let zero = ConfigDuration::from_ms(0);
+    ShipperOptions { window_records: 500, backoff_min: zero, checkpoint_interval: zero, ..ShipperOptions::default() }
 }
 
 /// Ships everything; returns how many records arrived.
 pub fn ship_all(shipping: &mut Shipping) -> usize {
     let mut shipped = 0;
-    while let Step::Shipped(entries) = shipping.step().unwrap() {
-        shipped += entries;
+    loop {
+        match shipping.step().unwrap() {
+            Step::Shipped(entries) => shipped += entries,
+            Step::Pending => {}
+            Step::Idle => return shipped,
+        }
     }
-    shipped
 }
 
 /// The calls in the lines' file, in order; every line must be whole.

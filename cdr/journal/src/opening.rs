@@ -1,0 +1,105 @@
+//! Opening the log under the journal: at the start, and again after a disk error.
+//!
+//! After a failed fsync the kernel may show what it will never write, and call it clean. So nothing in memory is trusted: the
+//! writer is ended, the log recovered from its files (which writes the last batch over itself and syncs that), and the journal goes on in
+//! a new segment. Records that were not acknowledged are on disk or not; their callers come again with them, and those that are there
+//! are recognised by their `recordId`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use segment_log::{
+    CorruptPolicy, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage, Verify,
+};
+use serde::Deserialize;
+use tracing::info;
+
+use crate::error::JournalError;
+use crate::journal::{Intake, Recovered, Shared, lock};
+use crate::options::{JournalOptions, OnDiskError};
+use crate::recent::{Keys, Recent};
+
+/// A journal that can take records.
+pub(crate) struct Opened {
+    pub group: GroupCommit,
+    pub recent: Recent,
+    pub recovered: Recovered,
+}
+
+/// Opens the log, learns the latest ids and starts the writer.
+pub(crate) fn open(storage: &Arc<dyn Storage>, options: &JournalOptions, keys: &Keys) -> Result<Opened, JournalError> {
+    let (log, recovered) = open_log(storage, options)?;
+    start(log, recovered, options, keys)
+}
+
+fn open_log(
+    storage: &Arc<dyn Storage>,
+    options: &JournalOptions,
+) -> Result<(Log, segment_log::Recovered), JournalError> {
+    let opened = Log::open(
+        Arc::clone(storage),
+        Options {
+            segment_bytes: options.segment_bytes,
+            corrupt: CorruptPolicy::Skip,
+            // A journal that keeps everything grows without bound; opening it must not.
+            verify: Verify::LastSegment,
+            ..Options::default()
+        },
+    )?;
+    Ok(opened)
+}
+
+fn start(
+    log: Log,
+    recovered: segment_log::Recovered,
+    options: &JournalOptions,
+    keys: &Keys,
+) -> Result<Opened, JournalError> {
+    let (recent, undecodable) = recent_ids(&log, options.recent_ids, keys)?;
+    let recovered = Recovered { log: recovered, recent_ids: recent.durable(), undecodable };
+    let bounds = GroupCommitOptions { queue_records: options.queue_records, queue_bytes: options.queue_bytes };
+    Ok(Opened { group: GroupCommit::start(log, bounds)?, recent, recovered })
+}
+
+impl Shared {
+    /// Goes on after a disk error; true when that was needed and done.
+    pub fn recover(&self) -> Result<bool, JournalError> {
+        if !self.space.has_stopped() || self.space.is_closed() || self.options.on_disk_error == OnDiskError::Stop {
+            return Ok(false);
+        }
+        // Ends the old writer, which answers what it holds, and releases the lock. How it ended is known.
+        drop(self.group().close());
+        let (mut log, recovered) = open_log(&self.storage, &self.options)?;
+        // Whatever is wrong with that place on the disk, nothing new is written there.
+        log.rotate()?;
+        let Opened { group, recent, recovered } = start(log, recovered, &self.options, &self.keys)?;
+        *lock(&self.intake) = Intake { recent, group: Arc::new(group) };
+        self.counters.recoveries.fetch_add(1, Ordering::Relaxed);
+        self.space.recovered();
+        self.wake_followers();
+        let (directory, next) = (self.storage.directory().display(), recovered.log.next.index());
+        info!(%directory, next, "journal was recovered from the disk and takes records again");
+        Ok(true)
+    }
+}
+
+/// As much of a record as the filter needs; a record of a newer release has this too.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    record_id: Box<str>,
+}
+
+fn recent_ids(log: &Log, limit: usize, keys: &Keys) -> Result<(Recent, u64), LogError> {
+    let wanted = u64::try_from(limit).unwrap_or(u64::MAX);
+    let from = Position::new(log.durable().index().saturating_sub(wanted)).max(log.first());
+    let (mut recent, mut undecodable) = (Recent::new(limit), 0);
+    let mut records = log.records(from);
+    while let Some(record) = records.read_next()? {
+        match serde_json::from_slice::<Identity>(record.payload) {
+            Ok(identity) => recent.insert(keys.of(&identity.record_id), record.position),
+            Err(_) => undecodable += 1,
+        }
+    }
+    Ok((recent, undecodable))
+}

@@ -1,0 +1,65 @@
+//! What a shipper tells whoever looks after it: when records last arrived, and what is wrong since when.
+
+use std::error::Error;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use crate::error::ShipError;
+use crate::journal::lock;
+use crate::shipping::Step;
+
+/// How it stands with a sink.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When records last arrived; absent: not since the start.
+    pub delivered: Option<SystemTime>,
+    /// Absent: nothing has failed since records last arrived.
+    pub trouble: Option<Trouble>,
+}
+
+/// A series of failures without a success in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// When the first of them was.
+    pub since: SystemTime,
+    /// The last one, with all its causes.
+    pub text: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(Mutex<Standing>);
+
+impl Troubles {
+    pub fn standing(&self) -> Standing {
+        lock(&self.0).clone()
+    }
+
+    /// Records that are on their way prove nothing yet.
+    pub fn stepped(&self, step: Step) {
+        let now = match step {
+            Step::Shipped(_) => SystemTime::now(),
+            Step::Idle | Step::Pending => return,
+        };
+        *lock(&self.0) = Standing { delivered: Some(now), trouble: None };
+    }
+
+    pub fn failed(&self, reason: &ShipError) {
+        let mut standing = lock(&self.0);
+        let since = standing.trouble.as_ref().map_or_else(SystemTime::now, |trouble| trouble.since);
+        standing.trouble = Some(Trouble { since, text: whole(reason) });
+    }
+}
+
+/// The error and its causes, each told once.
+fn whole(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(deeper) = cause {
+        let told = deeper.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = deeper.source();
+    }
+    text
+}
