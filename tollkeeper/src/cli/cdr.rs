@@ -25,24 +25,38 @@ pub enum Command {
   tollkeeper cdr search --number +49301234567 --type STOP --json
   tollkeeper cdr search --call-id CALL_ID")]
     Search(SearchArgs),
+    /// How it stands with the sinks: backlog, lag, rates, throttling, last error.
+    #[command(after_help = "Examples:
+  tollkeeper cdr ship-status -c tollkeeper.toml
+  tollkeeper cdr ship-status --watch 5
+  tollkeeper cdr ship-status --json | jq 'select(.lag_ms > 60000)'
+  tollkeeper cdr ship-status --journal /var/lib/tollkeeper/journal
+
+The running process is asked; where none answers, the journal's directory tells checkpoints, backlog and lag.")]
+    ShipStatus(super::ship_status::ShipStatusArgs),
+    /// The JSON Schema of the records that this release writes.
+    #[command(after_help = "Examples:
+  tollkeeper cdr schema > call-record.schema.json
+  tollkeeper cdr schema | jq '.properties | keys'")]
+    Schema,
 }
 
 #[derive(Debug, Args)]
-struct JournalArgs {
+pub struct JournalArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// The journal's directory; goes before the configuration.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
-    /// The records' own JSON, one a line.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct TailArgs {
     #[command(flatten)]
     from: JournalArgs,
+    /// The records' own JSON, one a line.
+    #[arg(long)]
+    json: bool,
     /// Wait for more.
     #[arg(short, long)]
     follow: bool,
@@ -55,6 +69,16 @@ pub struct TailArgs {
 pub struct SearchArgs {
     #[command(flatten)]
     from: JournalArgs,
+    /// The records' own JSON, one a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Which records; all conditions must hold.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
     /// The conversation.
     #[arg(long)]
     call_id: Option<String>,
@@ -101,28 +125,39 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             let directory = args.from.directory()?;
             let records = cdr_journal::tail(&directory, args.follow, args.count);
             let records = records.with_context(|| format!("journal {}", directory.display()))?;
-            if args.follow { follow(records, args.from.json) } else { print(records, &directory, args.from.json) }
+            if args.follow { follow(records, args.json) } else { print(records, &directory, args.json) }
         }
+        Command::ShipStatus(args) => super::ship_status::run(&args),
+        Command::Schema => show::raw(cdr_model::CALL_RECORD_SCHEMA.as_bytes()),
         Command::Search(args) => {
             let directory = args.from.directory()?;
-            let filters = Filters {
-                call_id: args.call_id.map(CallId::from),
-                session_id: args.session_id.map(SessionId::from),
-                account: args.account.map(Number::new),
-                record_type: args.record_type.map(Into::into),
-                number: args.number.map(Number::new),
-                since: args.since,
-                until: args.until,
-            };
+            let filters = args.filters.filters();
             let records = cdr_journal::search(&directory, filters);
             let records = records.with_context(|| format!("journal {}", directory.display()))?;
-            print(records, &directory, args.from.json)
+            print(records, &directory, args.json)
+        }
+    }
+}
+
+impl FilterArgs {
+    /// What they ask for.
+    pub fn filters(self) -> Filters {
+        Filters {
+            call_id: self.call_id.map(CallId::from),
+            session_id: self.session_id.map(SessionId::from),
+            account: self.account.map(Number::new),
+            tenant: None,
+            record_types: self.record_type.map(Into::into).into_iter().collect(),
+            number: self.number.map(Number::new),
+            since: self.since,
+            until: self.until,
         }
     }
 }
 
 impl JournalArgs {
-    fn directory(&self) -> anyhow::Result<PathBuf> {
+    /// The journal's directory, which exists.
+    pub fn directory(&self) -> anyhow::Result<PathBuf> {
         let directory = match &self.journal {
             Some(directory) => directory.clone(),
             None => self.config.load()?.journal_dir(),

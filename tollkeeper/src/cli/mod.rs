@@ -4,8 +4,10 @@ mod account;
 mod cdr;
 mod configuration;
 mod connection;
+mod journal;
 mod parse;
 mod session;
+mod ship_status;
 mod show;
 
 use std::path::PathBuf;
@@ -78,6 +80,13 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
   tollkeeper cdr search --account alice --type STOP --json")]
     #[command(subcommand)]
     Cdr(cdr::Command),
+    /// The records' journal: verify, export, replay.
+    #[command(after_help = "Examples:
+  tollkeeper journal verify
+  tollkeeper journal export --since 2026-11-01 --until 2026-12-01 --gzip -o november.jsonl.gz
+  tollkeeper journal replay --sink kinesis --from 2026-11-22T10:00:00Z")]
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Print a completion script for a shell.
     #[command(after_help = "Examples:
   tollkeeper completions bash > /etc/bash_completion.d/tollkeeper
@@ -128,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Account(command) => account::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
         Command::Session(command) => session::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
         Command::Cdr(command) => cdr::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Journal(command) => journal::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tollkeeper", &mut script);

@@ -89,10 +89,21 @@ pub(super) const COMMENTS: &[Comment] = &[
         "journal.reserve_bytes",
         "Free space, in octets, below which no new chargeable calls are accepted; the rest is for running calls.",
     ),
-    Comment::optional(
-        "journal.keep_shipped",
-        "How many shipped records stay at least; older files are removed. Absent: all stay.",
-        "1000000",
+    Comment::new(
+        "journal.on_disk_error",
+        "After a failed write or fsync: \"refuse_calls\" (no new calls until the disk works again, tried each space_interval) or \"stop\" (the process ends; what starts it again must do so).",
+    ),
+    Comment::new(
+        "journal.keep_days",
+        "How many days records stay after every sink has them; older files are removed. 0: they go when they are shipped. Without sinks everything stays.",
+    ),
+    Comment::new(
+        "journal.archive",
+        "What becomes of shipped records in that time: \"gzip\" (JSON lines, for zcat and every other tool) or \"off\" (the files stay as they are).",
+    ),
+    Comment::new(
+        "journal.segment_age",
+        "How old a file may become before a new one is begun, so that it can be archived and removed. 0: by size only.",
     ),
     Comment::new("journal.segment_bytes", "Size of one file, in octets; reserved on the disk at once."),
     Comment::new("journal.queue_records", "Records that may wait for the disk."),

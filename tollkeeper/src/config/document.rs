@@ -103,6 +103,11 @@ impl<'t> Section<'t> {
         self.table.get_ref().contains_key(key)
     }
 
+    /// True when the key is in the table and its value is a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.table.get_ref().get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)))
+    }
+
     /// Reads the table. `also` are keys that were taken before, for suggestions. None when anything was wrong.
     pub fn read<T: DeserializeOwned>(&self, also: &[&str], faults: &mut Faults) -> Option<T> {
         let mut attempt =

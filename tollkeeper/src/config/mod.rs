@@ -18,7 +18,7 @@ pub use fault::{Fault, Faults};
 pub use sections::{ChargingConfig, HttpConfig, JournalConfig, LogConfig, LogFormat, TopLevel};
 
 use crate::agents::{self, AgentConfig};
-use crate::sinks::{self, SinkConfig};
+use crate::sinks::{self, ConfiguredSink};
 
 /// The effective configuration.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub struct Config {
     /// `[journal]`
     pub journal: JournalConfig,
     /// `[[journal.sink]]`
-    pub sinks: Vec<Arc<dyn SinkConfig>>,
+    pub sinks: Vec<Arc<ConfiguredSink>>,
     /// `[[agent]]`
     pub agents: Vec<Arc<dyn AgentConfig>>,
 }
@@ -173,7 +173,7 @@ fn read_core(root: &mut Section<'_>, faults: &mut Faults) -> Option<Option<CoreC
     enabled.map(|enabled: bool| enabled.then_some(core))
 }
 
-type Sinks = Vec<Arc<dyn SinkConfig>>;
+type Sinks = Vec<Arc<ConfiguredSink>>;
 
 fn read_journal(root: &mut Section<'_>, faults: &mut Faults) -> (Option<JournalConfig>, Option<Sinks>) {
     if !root.has("journal") {
@@ -181,12 +181,20 @@ fn read_journal(root: &mut Section<'_>, faults: &mut Faults) -> (Option<JournalC
     }
     let Some(mut section) = root.take_table("journal", faults) else { return (None, None) };
     let tables = section.take_tables("sink", faults);
-    let mut names = Vec::new();
+    let (mut names, mut places) = (Vec::new(), Vec::new());
     let sinks = tables.into_iter().map(|mut table| {
-        let read = kind(&mut table, sinks::REGISTRY.iter().map(|kind| (kind.name, kind.read)), faults)?;
-        let sink = read(&table, faults)?;
+        let kind = kind(&mut table, sinks::REGISTRY.iter().map(|kind| (kind.name, *kind)), faults)?;
+        let sink = ConfiguredSink::read(kind, &mut table, faults)?;
         unique(&table, "name", sink.name(), &mut names, faults);
-        Some(sink)
+        if let Some(key) = sink.own.alone_at() {
+            let place = (sink.kind(), sink.own.destination());
+            if places.contains(&place) {
+                let text = format!("\"{}\" is another sink's, too; they would cut each other's records", place.1);
+                table.report([(key, text)], faults);
+            }
+            places.push(place);
+        }
+        Some(Arc::new(sink))
     });
     // All of them are read before any is missed.
     let sinks: Vec<_> = sinks.collect();

@@ -8,7 +8,7 @@ use crate::{agents, sinks};
 
 /// See [`Config::to_toml`].
 pub(super) fn commented(config: &Config) -> Result<String, toml::ser::Error> {
-    let mut printer = Printer { text: String::new(), comments: COMMENTS };
+    let mut printer = Printer { text: String::new(), comments: COMMENTS.to_vec() };
     printer.table("", "", &Table::try_from(&config.top)?);
     printer.header("log", "log", &Table::try_from(&config.log)?);
     printer.header("http", "http", &Table::try_from(&config.http)?);
@@ -17,14 +17,20 @@ pub(super) fn commented(config: &Config) -> Result<String, toml::ser::Error> {
     printer.header("journal", "journal", &Table::try_from(&config.journal)?);
     for sink in &config.sinks {
         let kind = sinks::REGISTRY.iter().find(|kind| kind.name == sink.kind());
-        printer.element("journal.sink", sink.kind(), sink.to_table()?, kind.map_or(&[], |kind| kind.comments));
+        let own = kind.map_or(&[][..], |kind| kind.comments);
+        printer.element("journal.sink", sink.kind(), sink.to_table()?, [own, sinks::COMMENTS].concat());
     }
     if config.sinks.is_empty() {
         printer.examples("journal.sink", sinks::REGISTRY.iter().map(|kind| kind.example));
     }
     for agent in &config.agents {
         let kind = agents::REGISTRY.iter().find(|kind| kind.name == agent.kind());
-        printer.element("agent", agent.kind(), agent.to_table()?, kind.map_or(&[], |kind| kind.comments));
+        printer.element(
+            "agent",
+            agent.kind(),
+            agent.to_table()?,
+            kind.map_or(Vec::new(), |kind| kind.comments.to_vec()),
+        );
     }
     if config.agents.is_empty() {
         printer.examples("agent", agents::REGISTRY.iter().map(|kind| kind.example));
@@ -34,7 +40,7 @@ pub(super) fn commented(config: &Config) -> Result<String, toml::ser::Error> {
 
 struct Printer {
     text: String,
-    comments: &'static [Comment],
+    comments: Vec<Comment>,
 }
 
 impl Printer {
@@ -48,7 +54,7 @@ impl Printer {
     }
 
     /// An element of a list of tables of a kind, with the comments of that kind.
-    fn element(&mut self, path: &str, kind: &str, rest: Table, comments: &'static [Comment]) {
+    fn element(&mut self, path: &str, kind: &str, rest: Table, comments: Vec<Comment>) {
         let mut table = Table::new();
         table.insert("kind".to_owned(), Value::String(kind.to_owned()));
         table.extend(rest);
@@ -109,7 +115,7 @@ impl Printer {
 
     fn absent(&mut self, meaning: &str, table: &Table) {
         let prefix = if meaning.is_empty() { String::new() } else { format!("{meaning}.") };
-        for comment in self.comments {
+        for comment in self.comments.clone() {
             let name = comment.key.strip_prefix(&*prefix).filter(|name| !name.contains('.'));
             if let (Some(name), Some(example)) = (name, comment.example)
                 && !table.contains_key(name)
@@ -121,9 +127,9 @@ impl Printer {
     }
 
     fn comment(&mut self, meaning: &str) {
-        let comments = self.comments;
-        if let Some(comment) = comments.iter().find(|comment| fits(comment.key, meaning)) {
-            self.line(&format!("# {}", comment.text));
+        let fitting = self.comments.iter().find(|comment| fits(comment.key, meaning));
+        if let Some(text) = fitting.map(|comment| comment.text) {
+            self.line(&format!("# {text}"));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use cdr_journal::JournalOptions;
+use cdr_journal::{Archive, JournalOptions, OnDiskError};
 use charging_client::{ClientConfig, GrpcConfig};
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
@@ -185,8 +185,14 @@ pub struct JournalConfig {
     pub dir: Option<PathBuf>,
     /// Free space, in octets, below which no new chargeable calls are accepted.
     pub reserve_bytes: u64,
-    /// How many shipped records stay at least. Absent: all.
-    pub keep_shipped: Option<u64>,
+    /// What happens after a failed write or fsync.
+    pub on_disk_error: OnDiskError,
+    /// How many days records stay after every sink has them; 0: no longer than that.
+    pub keep_days: u32,
+    /// What becomes of shipped records in that time.
+    pub archive: Archive,
+    /// How old a file may become before a new one is begun. 0: by size only.
+    pub segment_age: ConfigDuration,
     /// Size of one file, in octets; reserved on the disk at once.
     pub segment_bytes: u64,
     /// Records that may wait for the disk.
@@ -205,7 +211,10 @@ impl Default for JournalConfig {
         Self {
             dir: None,
             reserve_bytes: options.reserve_bytes,
-            keep_shipped: options.keep_shipped,
+            on_disk_error: options.on_disk_error,
+            keep_days: options.keep_days,
+            archive: options.archive,
+            segment_age: options.segment_age,
             segment_bytes: options.segment_bytes,
             queue_records: options.queue_records,
             queue_bytes: options.queue_bytes,
@@ -226,7 +235,10 @@ impl JournalConfig {
             reserve_bytes: self.reserve_bytes,
             space_interval: self.space_interval,
             sinks,
-            keep_shipped: self.keep_shipped,
+            segment_age: self.segment_age,
+            keep_days: self.keep_days,
+            archive: self.archive,
+            on_disk_error: self.on_disk_error,
         }
     }
 
@@ -238,6 +250,9 @@ impl JournalConfig {
         }
         if self.queue_records == 0 {
             faults.push(("queue_records", "must be at least 1".to_owned()));
+        }
+        if (1..1000).contains(&self.segment_age.ms()) {
+            faults.push(("segment_age", format!("is {}, must be 0 or at least 1s", self.segment_age)));
         }
         if self.queue_bytes < cdr_model::MAX_RECORD_BYTES {
             faults.push(("queue_bytes", format!("must be at least {}, one record", cdr_model::MAX_RECORD_BYTES)));

@@ -1,11 +1,13 @@
 //! Metrics for Prometheus: those that the crates report through `metrics`, and the plain counters of client, journal and shippers.
 
+mod sinks;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cdr_journal::{JournalCounters, ShipperCounters};
+use cdr_journal::JournalCounters;
 use charging_client::{Client, ClientMetrics, GrpcTransport, TransportMetrics};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -77,9 +79,8 @@ fn show_records(records: &Records) {
     JOURNAL.iter().for_each(|row| row.show((row.value)(counters), None));
     gauge!(JOURNAL_QUEUE).set(f64_of(u64::try_from(records.journal.queue_depth()).unwrap_or(u64::MAX)));
     gauge!(JOURNAL_ACCEPTS).set(f64::from(u8::from(records.journal.accepts_calls())));
-    for (name, shipper) in &records.shippers {
-        SINK.iter().for_each(|row| row.show((row.value)(shipper.counters()), Some(("sink", name.clone()))));
-        gauge!(SINK_RUNNING, "sink" => name.clone()).set(f64::from(u8::from(shipper.is_running())));
+    for report in records.reports() {
+        sinks::show(&report);
     }
 }
 
@@ -119,11 +120,10 @@ fn describe() {
     CLIENT.iter().for_each(Row::describe);
     TRANSPORT.iter().for_each(Row::describe);
     JOURNAL.iter().for_each(Row::describe);
-    SINK.iter().for_each(Row::describe);
+    sinks::describe();
     describe_gauge!("tollkeeper_build", "Always 1; the label tells the version");
     describe_gauge!(JOURNAL_QUEUE, "Records that wait for the disk");
     describe_gauge!(JOURNAL_ACCEPTS, "1 while there is room for the records of new calls");
-    describe_gauge!(SINK_RUNNING, "1 while the sink's shipper runs; 0: the journal keeps the records");
 }
 
 fn of(counter: &AtomicU64) -> u64 {
@@ -196,22 +196,20 @@ const JOURNAL: &[Row<JournalCounters>] = &[
     Row::counter("tollkeeper_journal_duplicates_total", "Records that were there already", |c| of(&c.duplicates)),
     Row::counter("tollkeeper_journal_failures_total", "Records that were queued and failed", |c| of(&c.failures)),
     Row::counter("tollkeeper_journal_refused_total", "Records that were not queued", |c| of(&c.refused)),
+    Row::counter(
+        "tollkeeper_journal_recoveries_total",
+        "Times the journal went on after a failed write or fsync",
+        |c| of(&c.recoveries),
+    ),
+    Row::counter("tollkeeper_journal_archived_total", "Segments put into compressed archives", |c| of(&c.archived)),
+    Row::counter(
+        "tollkeeper_journal_removed_total",
+        "Segments and archives removed after they were kept long enough",
+        |c| of(&c.removed),
+    ),
 ];
 const JOURNAL_QUEUE: &str = "tollkeeper_journal_queue_records";
 const JOURNAL_ACCEPTS: &str = "tollkeeper_journal_accepts_calls";
-
-const SINK: &[Row<ShipperCounters>] =
-    &[
-        Row::counter("tollkeeper_sink_records_total", "Records delivered", |c| of(&c.records)),
-        Row::counter("tollkeeper_sink_bytes_total", "Octets of JSON delivered", |c| of(&c.bytes)),
-        Row::counter("tollkeeper_sink_failures_total", "Deliveries that failed", |c| of(&c.failures)),
-        Row::counter("tollkeeper_sink_damaged_total", "Records damaged in the journal, never delivered", |c| {
-            of(&c.damaged)
-        }),
-        Row::counter("tollkeeper_sink_removed_total", "Records removed before they were delivered", |c| of(&c.removed)),
-        Row::gauge("tollkeeper_sink_backlog_records", "Records committed and not delivered", |c| of(&c.backlog)),
-    ];
-const SINK_RUNNING: &str = "tollkeeper_sink_running";
 
 const SECONDS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -1,6 +1,7 @@
-//! /metrics, /healthz and /readyz.
+//! /metrics, /healthz, /readyz, and /sinks for `cdr ship-status`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Api;
 use super::readiness::Readiness;
+use crate::sinks::SinksAnswer;
 
 /// Listens (port 0: any free one) and serves.
 pub(super) async fn serve(listen: SocketAddr, readiness: Arc<Readiness>) -> anyhow::Result<(SocketAddr, Api)> {
@@ -25,6 +27,7 @@ pub(super) async fn serve(listen: SocketAddr, readiness: Arc<Readiness>) -> anyh
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "up\n"))
         .route("/readyz", get(ready))
+        .route("/sinks", get(sinks))
         .with_state(readiness);
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let task = tokio::spawn(async move { server.await.context("HTTP server") });
@@ -40,4 +43,10 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let text = serde_json::to_string(&report).unwrap_or_default();
     (status, [(header::CONTENT_TYPE, "application/json")], text)
+}
+
+/// The journal's directory and its sinks.
+async fn sinks(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
+    let answer = SinksAnswer { journal: readiness.journal_dir().map(Path::to_path_buf), sinks: readiness.sinks() };
+    ([(header::CONTENT_TYPE, "application/json")], serde_json::to_string(&answer).unwrap_or_default())
 }

@@ -13,6 +13,7 @@ mod logging;
 mod readiness;
 mod records;
 mod signals;
+mod slot;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -137,6 +138,9 @@ impl Process {
             tokio::time::sleep(WATCH_INTERVAL).await;
             if let Some(switch) = self.agents.ended() {
                 return format!("the agent of switch {switch}");
+            }
+            if self.records.as_ref().is_some_and(|records| records.journal.has_stopped_for_good()) {
+                return "the journal, whose disk failed,".to_owned();
             }
             if ended(self.api.as_ref()) {
                 return "the gRPC server".to_owned();

@@ -12,6 +12,7 @@ use types::SessionId;
 use super::exports::Exports;
 use super::records::Records;
 use crate::config::Config;
+use crate::sinks::{Alarm, SinkReport};
 
 /// Knows whom to ask.
 pub(super) struct Readiness {
@@ -36,6 +37,8 @@ pub(super) struct Report {
     journal: Option<JournalReport>,
     switches: Vec<SwitchReport>,
     sinks: Vec<SinkReport>,
+    /// The alarms of all sinks, as sentences.
+    alarms: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,13 +56,6 @@ struct SwitchReport {
     agent: String,
     switch: String,
     connected: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct SinkReport {
-    sink: String,
-    running: bool,
-    backlog_records: u64,
 }
 
 impl Readiness {
@@ -107,8 +103,11 @@ impl Readiness {
         let ready = started
             && !stopping
             && core.as_ref().is_none_or(|core| core.answers)
-            && journal.as_ref().is_none_or(|journal| journal.accepts_calls);
-        Report { ready, started, stopping, core, journal, switches: self.switches(), sinks: self.sinks() }
+            && journal.as_ref().is_none_or(|journal| journal.accepts_calls)
+            && !self.records.as_ref().is_some_and(|records| records.unready());
+        let sinks = self.sinks();
+        let alarms = sinks.iter().flat_map(sentences).collect();
+        Report { ready, started, stopping, core, journal, switches: self.switches(), sinks, alarms }
     }
 
     fn switches(&self) -> Vec<SwitchReport> {
@@ -123,15 +122,25 @@ impl Readiness {
         reports.collect()
     }
 
-    fn sinks(&self) -> Vec<SinkReport> {
-        let shippers = self.records.iter().flat_map(|records| &records.shippers);
-        let reports = shippers.map(|(name, shipper)| SinkReport {
-            sink: name.clone(),
-            running: shipper.is_running(),
-            backlog_records: shipper.counters().backlog.load(Ordering::Relaxed),
-        });
-        reports.collect()
+    /// How it stands with the sinks.
+    pub(super) fn sinks(&self) -> Vec<SinkReport> {
+        self.records.as_ref().map(|records| records.reports()).unwrap_or_default()
     }
+
+    /// The journal's directory.
+    pub(super) fn journal_dir(&self) -> Option<&std::path::Path> {
+        self.records.as_ref().map(|records| &*records.directory)
+    }
+}
+
+/// The alarms of a sink in words.
+fn sentences(report: &SinkReport) -> Vec<String> {
+    let told = |alarm: &Alarm| match alarm {
+        Alarm::NotRunning => format!("sink {} does not run", report.sink),
+        Alarm::Lag => format!("sink {} lags {} s behind", report.sink, report.lag_ms / 1000),
+        Alarm::Backlog => format!("sink {} has {} records to deliver", report.sink, report.backlog_records),
+    };
+    report.alarms.iter().map(told).collect()
 }
 
 /// One round trip, for a session that nobody has.

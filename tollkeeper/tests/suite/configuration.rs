@@ -190,7 +190,7 @@ addresses = ["http://10.0.0.1:7440"]
 retry_longest = "1m30s"
 [journal]
 dir = "spool"
-keep_shipped = 5
+keep_days = 5
 [[journal.sink]]
 kind = "json-lines"
 path = "records \"quoted\".jsonl"

@@ -23,6 +23,12 @@ const COMMANDS: &[&[&str]] = &[
     &["cdr"],
     &["cdr", "tail"],
     &["cdr", "search"],
+    &["cdr", "ship-status"],
+    &["cdr", "schema"],
+    &["journal"],
+    &["journal", "verify"],
+    &["journal", "export"],
+    &["journal", "replay"],
     &["completions"],
 ];
 
