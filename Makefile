@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak fuzz bench-call-machine bench-calls
+.PHONY: help tools build demo test lint unit e2e soak fuzz bench-call-machine bench-esl bench-calls bench-cdr
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -27,24 +27,26 @@ lint: ## formatting, clippy, rustdoc
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# The files of tests/ that need a switch begin with its name. Always the whole workspace is named, so that one set of
-# features is built and not three.
+# The files of tests/ that need other programs begin with k (kamailio_, kinesis_). Always the whole workspace is named, so
+# that one set of features is built and not three.
 unit: ## all tests that need no other program
 	$(CARGO) build -p tollkeeper
 	$(CARGO) test --workspace --lib --bins --test '[!k]*'
 	$(CARGO) test --workspace --doc
 
-e2e: tools ## end-to-end tests with real Kamailio and SIPp, and the demo
+e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo
 	$(CARGO) build -p tollkeeper -p demo
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
 
-soak: tools ## the long runs: property tests and simulations with many seeds, the end-to-end tests ten times
+soak: tools ## the long runs: many seeds, 200,000 records and 20 kills (RECORDS= KILLS= SEED=), end-to-end ten times
 	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --bins --test '[!k]*'
+	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \
+	    $(CARGO) test --workspace --test kinesis_faults -- --nocapture kills
 	for run in $$(seq 10); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
-	for target in evapi_decode sip_uri; do \
+	for target in esl_decode evapi_decode sip_uri; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
 	done
@@ -52,6 +54,14 @@ fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
 bench-call-machine: ## the call machine: inputs a second, bytes a call
 	$(CARGO) bench -p benches --bench call_machine
 
+bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
+	$(CARGO) bench -p benches --bench esl_decode
+
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper
 	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) run --release -p benches --bin sipp_load
+
+bench-cdr: tools ## records/s through the journal, share of the shards' limits, time until a record can be read
+	$(CARGO) run --release -p benches --bin bench_cdr -- journal --at-least 100000
+	$(CARGO) run --release -p benches --bin bench_cdr -- shipper --at-least 950
+	$(CARGO) run --release -p benches --bin bench_cdr -- latency

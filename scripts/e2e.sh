@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
-for file in tests/tests/kamailio_*.rs; do
+for file in tests/tests/kamailio_*.rs tests/tests/kinesis_*.rs; do
     name=$(basename "$file" .rs)
     begun=$(date +%s)
     cargo test --workspace --test "$name" -- --test-threads=1 || status=1

@@ -1,1 +1,3 @@
-//! Performance figures, measured through the production entry points.
+//! What the benchmarks share. The figures come from the binaries of this crate; `make help` names them.
+
+pub mod machine;

@@ -1,11 +1,13 @@
-//! What the demo plays on: accounts, gateway, Kamailio, tollkeeper.
+//! What the demo plays on: accounts, gateway, Kamailio, a Kinesis-compatible server, tollkeeper.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use demo::lab::{Caller, Gateway, Kamailio, KamailioPlan, Process, Tollkeeper, eventually, repository};
+use demo::lab::{
+    Caller, Gateway, Kamailio, KamailioPlan, Kinesalite, LAB_REGION, Process, Tollkeeper, eventually, repository,
+};
 
 use crate::report::Call;
 
@@ -25,6 +27,8 @@ pub const ACCOUNTS: [(&str, &str); 11] = [
 ];
 pub const GHOST: &str = "ghost";
 pub const PASSWORD: &str = "demo-password";
+const STREAM: &str = "call-records";
+const SHARDS: u32 = 2;
 
 /// The running demo.
 pub struct Stage<'a> {
@@ -32,6 +36,7 @@ pub struct Stage<'a> {
     pub folder: PathBuf,
     pub tollkeeper: Tollkeeper,
     pub kamailio: Kamailio,
+    pub kinesalite: Kinesalite,
     gateway: Gateway,
     interrupted: &'a AtomicBool,
     begun: Instant,
@@ -50,14 +55,16 @@ impl<'a> Stage<'a> {
         let names = ACCOUNTS.iter().map(|(name, _)| *name).chain([GHOST]);
         let users = names.map(|name| (name.to_owned(), PASSWORD.to_owned())).collect();
         let kamailio = Kamailio::start(&folder, gateway.port, &KamailioPlan { users, ..KamailioPlan::default() })?;
+        say(begun, "starting kinesalite, a Kinesis-compatible server, and making the stream call-records");
+        let kinesalite = Kinesalite::start(&folder, SHARDS, STREAM)?;
         say(begun, "starting tollkeeper: charging core and Kamailio agent in one process");
-        let tollkeeper = Tollkeeper::start(&folder, &config(kamailio.evapi_port))?;
+        let tollkeeper = Tollkeeper::start(&folder, &config(kamailio.evapi_port, &kinesalite))?;
         say(begun, "creating accounts with the command line");
         for (account, balance) in ACCOUNTS {
             tollkeeper.cli(&["account", "create", account, "--currency", "EUR", "--balance", balance])?;
         }
         tollkeeper.wait_connected()?;
-        Ok(Self { folder, tollkeeper, kamailio, gateway, interrupted, begun })
+        Ok(Self { folder, tollkeeper, kamailio, kinesalite, gateway, interrupted, begun })
     }
 
     /// Says what comes next.
@@ -122,6 +129,7 @@ impl<'a> Stage<'a> {
     pub fn strike(&mut self) -> anyhow::Result<()> {
         self.stop_tollkeeper()?;
         self.kamailio.process.terminate(Duration::from_secs(20))?;
+        self.kinesalite.process.terminate(Duration::from_secs(20))?;
         self.gateway.process.kill()
     }
 }
@@ -130,7 +138,7 @@ fn say(begun: Instant, what: &str) {
     println!("[{:>5.1} s] {what}", begun.elapsed().as_secs_f32());
 }
 
-fn config(evapi_port: u16) -> String {
+fn config(evapi_port: u16, kinesalite: &Kinesalite) -> String {
     let tariff = repository().join("demo/tariff");
     format!(
         r#"# Written by the demo. Short slices, so that a call of a few seconds shows everything.
@@ -147,6 +155,12 @@ listen = "127.0.0.1:0"
 kind = "json-lines"
 path = "records.jsonl"
 
+[[journal.sink]]
+kind = "kinesis"
+stream = "{stream}"
+region = "{LAB_REGION}"
+endpoint_url = "{endpoint}"
+
 [[agent]]
 kind = "kamailio"
 name = "demo"
@@ -158,6 +172,8 @@ margin = "2s"
 proof_interval = "2s"
 numbers = {{ country_code = "49", area_code = "30" }}
 "#,
-        tariff = tariff.display()
+        tariff = tariff.display(),
+        stream = kinesalite.stream,
+        endpoint = kinesalite.url(),
     )
 }

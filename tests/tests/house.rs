@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cdr-model", &["types"]),
     ("cdr-journal", &["cdr-model", "segment-log", "types"]),
     ("agent-call", &["cdr-model", "types"]),
+    ("cdr-shipping", &["cdr-journal", "cdr-model", "types"]),
     ("agent-runtime", &["agent-call", "cdr-journal", "cdr-model", "charging-client", "segment-log", "types"]),
     ("agent-kamailio", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("charging-proto", &["types"]),
@@ -32,7 +33,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("types", &["serde", "thiserror"]),
     ("protocol-codecs", &["bytes", "nom", "rsip", "serde", "serde_json", "thiserror", "tokio-util"]),
     ("agents/call", &["serde", "thiserror"]),
-    ("cdr/model", &["serde", "serde_json"]),
+    ("cdr/model", &["hmac", "rlibphonenumber", "serde", "serde_json", "sha2", "thiserror"]),
     ("charging-core/rating", &["csv", "serde", "thiserror"]),
     ("charging-core/ledger", &["serde", "thiserror"]),
 ];

@@ -115,7 +115,7 @@ fn cut_on_the_millisecond_with_interims_and_a_warning() -> anyhow::Result<()> {
     assert!(lateness.iter().all(|late_ms| *late_ms < 800), "{lateness:?}");
     for run in cuts.iter().map(|(run, _)| run).chain([&long]) {
         let of_call = records.iter().filter(|record| record["callId"] == run.id.as_str());
-        let deltas: u64 = of_call.filter_map(|record| record["usage"][0]["timeMs"].as_u64()).sum();
+        let deltas: u64 = of_call.filter_map(|record| record["usage"][0]["delta"]["timeMs"].as_u64()).sum();
         assert_eq!(deltas, duration_ms(of_type(&records, &run.id, "STOP")), "the deltas make the total: {}", run.id);
     }
     let interims = types_of(&records, &long.id).iter().filter(|kind| **kind == "INTERIM").count();

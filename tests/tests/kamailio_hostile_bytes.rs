@@ -79,7 +79,7 @@ fn bytes_that_are_no_frames() -> anyhow::Result<()> {
     let mut stage = stage("hostile-frames")?;
     let mut connection = stage.fake.welcome()?;
     stage.good_call(&mut connection, 1)?;
-    drop(connection);
+    connection.finish()?;
     let before_kib = stage.resident_kib()?;
     let long = [b"65536:".as_slice(), &[b' '; 65_000]].concat();
     let rows: [(&str, &[u8]); 8] = [
@@ -99,7 +99,7 @@ fn bytes_that_are_no_frames() -> anyhow::Result<()> {
             let mut connection = if welcome { stage.fake.welcome()? } else { stage.fake.accept()? };
             connection.write(bytes)?;
             if what == "an end in mid frame" {
-                drop(connection);
+                connection.finish()?;
             } else {
                 connection.closed()?;
             }
@@ -210,7 +210,7 @@ fn a_switch_that_does_not_want_us() -> anyhow::Result<()> {
         talkative.say(&json!({"event": "PONG", "seq": 1}))?;
         talk(5);
     }
-    drop(talkative);
+    talkative.finish()?;
     stage.logged("closed by Kamailio")?;
     let mut silent = stage.fake.accept()?;
     silent.closed()?;

@@ -1,8 +1,11 @@
-//! Real programs on loopback: tollkeeper, Kamailio, SIPp.
+//! Real programs on loopback: tollkeeper, Kamailio, SIPp, Kinesis-compatible servers.
 //!
 //! Everything started here is ended when its value is dropped, and only that. Logs stay in the lab's folder.
 
+mod aws_json;
 mod kamailio;
+mod kinesalite;
+mod moto;
 mod ports;
 mod process;
 mod sipp;
@@ -11,7 +14,10 @@ mod tollkeeper;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use aws_json::{LAB_CREDENTIALS, LAB_REGION, kinesis};
 pub use kamailio::{Kamailio, KamailioPlan};
+pub use kinesalite::{Kinesalite, read_stream, tools};
+pub use moto::Moto;
 pub use ports::{free_tcp_port, free_udp_port};
 pub use process::Process;
 pub use sipp::{Caller, Gateway, Outcome};

@@ -30,6 +30,11 @@ impl Lab {
         let open = self.open_sessions()?;
         anyhow::ensure!(open.is_empty(), "{} sessions are open: {}", open.len(), open[0]);
         let records = self.tollkeeper.records(&[])?;
+        let schema: Value = serde_json::from_str(cdr_model::CALL_RECORD_SCHEMA)?;
+        let schema = jsonschema::validator_for(&schema)?;
+        for record in &records {
+            schema.validate(record).map_err(|fault| anyhow::anyhow!("against the schema: {fault}: {record}"))?;
+        }
         let mut ids = HashSet::new();
         for record in &records {
             anyhow::ensure!(ids.insert(record["recordId"].to_string()), "twice: {record}");

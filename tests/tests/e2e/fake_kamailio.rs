@@ -1,7 +1,7 @@
 //! A Kamailio that says what it likes: a listener that tollkeeper's agent connects to.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -86,6 +86,13 @@ impl Connection {
             anyhow::ensure!(begun.elapsed() < Duration::from_secs(12), "the agent keeps the connection");
         }
         Ok(())
+    }
+
+    /// Ends it in order: says that nothing more comes, and reads on until the agent has closed as well. Dropping it with
+    /// bytes unread would be a reset, which is another way for a connection to end.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        self.closed()
     }
 
     /// False: the other side has closed it.

@@ -5,12 +5,12 @@
 //! `TOLLKEEPER_BIN` (a release build), and SIPp as the callers. Uncharged, Kamailio runs with `TK_NO_AGENT_ALLOW` and
 //! nobody is connected to it. A failed call makes the exit code 1.
 
-mod machine;
 mod phase;
 mod report;
 
 use std::process::ExitCode;
 
+use benches::machine;
 use clap::Parser;
 
 /// Measures calls through a real Kamailio, charged and uncharged.

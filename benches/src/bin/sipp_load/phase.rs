@@ -9,7 +9,7 @@ use anyhow::Context;
 use demo::lab::{Caller, Gateway, Kamailio, KamailioPlan, Tollkeeper, eventually, repository};
 use serde::Serialize;
 
-use crate::machine::{Spread, cpu_ms, load_average, parse_seconds};
+use benches::machine::{Spread, cpu_ms, load_average, parse_seconds};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ use comfy_table::Table;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::machine::Spread;
 use crate::phase::Outcome;
+use benches::machine::Spread;
 
 /// Everything of one run.
 #[derive(Debug, Default, Serialize)]
