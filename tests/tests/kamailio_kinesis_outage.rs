@@ -46,6 +46,10 @@ fn calls_go_on_while_kinesis_is_away() -> anyhow::Result<()> {
     for run in &runs {
         assert_eq!(types_of(&records, &run.id), ["START", "STOP"], "{}", run.id);
     }
+    let status = lab.tollkeeper.json_lines(&["cdr", "ship-status", "-c", "tollkeeper.toml"])?;
+    let trouble = |sink: &str| status.iter().find(|status| status["sink"] == sink).map(|status| &status["trouble"]);
+    assert!(trouble("kinesis").is_some_and(|trouble| trouble["error"].is_string()), "{status:?}");
+    assert!(trouble("json-lines").is_some_and(Value::is_null), "{status:?}");
     let backlog = lab.metric_with("tollkeeper_sink_backlog_records", "sink=\"kinesis\"");
     assert!(backlog >= 2 * (runs.len() as u64 - 2), "{backlog} records wait in the journal");
 

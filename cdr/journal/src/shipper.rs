@@ -165,6 +165,9 @@ fn run(
                     backoff.failures = 0;
                 }
                 troubles.stepped(step);
+                if let Some(text) = shipping.trouble() {
+                    troubles.told(text);
+                }
                 match (step, stop) {
                     (Step::Idle, None) => wake.wait(shipping.due().map_or(poll, |due| due.min(poll))),
                     (Step::Idle, Some(_)) => break,

@@ -228,6 +228,12 @@ impl Shipping {
         Position::new(self.counters.checkpoint.load(Ordering::Relaxed))
     }
 
+    /// What keeps records from arriving just now although no step fails, see [`Sink::trouble`].
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.sink.trouble()
+    }
+
     pub(crate) fn sink_name(&self) -> &str {
         self.sink.name()
     }

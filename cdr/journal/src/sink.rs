@@ -64,6 +64,12 @@ pub trait Sink: Send {
     /// The shipper was told to end: no more entries may come, so waiting for a fuller batch or file makes no sense any more.
     fn ending(&mut self) {}
 
+    /// What keeps records from arriving just now, with the remedy; for a sink that goes on trying by itself while `deliver` returns no
+    /// error. Absent: nothing.
+    fn trouble(&self) -> Option<&str> {
+        None
+    }
+
     /// What the destination is like; asked once at the start. All zero for a sink that has nothing to say.
     fn counters(&self) -> Arc<SinkCounters> {
         Arc::default()

@@ -44,9 +44,17 @@ impl Troubles {
     }
 
     pub fn failed(&self, reason: &ShipError) {
+        self.told(&whole(reason));
+    }
+
+    /// A sink that is still trying says what is wrong.
+    pub fn told(&self, text: &str) {
         let mut standing = lock(&self.0);
-        let since = standing.trouble.as_ref().map_or_else(SystemTime::now, |trouble| trouble.since);
-        standing.trouble = Some(Trouble { since, text: whole(reason) });
+        match &mut standing.trouble {
+            Some(trouble) if trouble.text == text => {}
+            Some(trouble) => text.clone_into(&mut trouble.text),
+            trouble => *trouble = Some(Trouble { since: SystemTime::now(), text: text.to_owned() }),
+        }
     }
 }
 

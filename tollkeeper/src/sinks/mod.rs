@@ -1,5 +1,5 @@
 //! The kinds of sinks for call records. A further one is one file here and one line in [`REGISTRY`]; what all of them have
-//! (what they may see, when somebody must look) is read in [`shared`].
+//! (what they may see, when somebody must look) is read in `shared`.
 
 mod json_lines;
 mod kinesis;

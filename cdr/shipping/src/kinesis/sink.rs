@@ -49,8 +49,15 @@ pub struct KinesisSink {
     counters: Arc<SinkCounters>,
     sender: Sender<Event>,
     events: Receiver<Event>,
-    /// The code of the trouble that was logged; records are stored again when it is gone.
-    trouble: Option<String>,
+    /// The trouble that was logged; records are stored again when it is gone.
+    trouble: Option<Logged>,
+}
+
+/// Trouble that was logged, until records are stored again.
+struct Logged {
+    code: String,
+    /// For whoever asks how the sink is.
+    text: String,
 }
 
 /// What tasks tell the sink.
@@ -280,9 +287,9 @@ impl KinesisSink {
                 let throttled = entries.iter().filter(|entry| **entry == Entry::Throttled).count();
                 count(&self.counters.throttled, u64::try_from(throttled).unwrap_or(u64::MAX));
                 if entries.contains(&Entry::Stored)
-                    && let Some(code) = self.trouble.take()
+                    && let Some(logged) = self.trouble.take()
                 {
-                    info!(sink = self.name, stream = &*self.stream, after = code, "records are stored again");
+                    info!(sink = self.name, stream = &*self.stream, after = logged.code, "records are stored again");
                 }
             }
             _ => count(&self.counters.failed_requests, 1),
@@ -297,7 +304,7 @@ impl KinesisSink {
     fn log_trouble(&mut self, trouble: Trouble) {
         let (sink, stream, code) = (&self.name, &*self.stream, &trouble.code);
         let (detail, remedy) = (&trouble.detail, trouble.remedy());
-        if self.trouble.as_ref() == Some(code) {
+        if self.trouble.as_ref().is_some_and(|logged| logged.code == *code) {
             debug!(sink, stream, code, detail, "records cannot be stored, trying again");
             return;
         }
@@ -305,7 +312,9 @@ impl KinesisSink {
             ErrorClass::Retry => warn!(sink, stream, code, detail, "records cannot be stored, trying again"),
             _ => error!(sink, stream, code, detail, remedy, "records cannot be stored before somebody mends this"),
         }
-        self.trouble = Some(trouble.code);
+        let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let text = format!("stream {stream}: {code}: {detail}{remedy}");
+        self.trouble = Some(Logged { code: trouble.code, text });
     }
 
     /// Waits until there is something to do, no longer than `until`.
@@ -355,6 +364,10 @@ impl Sink for KinesisSink {
 
     fn ending(&mut self) {
         self.lanes.ending();
+    }
+
+    fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|logged| &*logged.text)
     }
 
     fn counters(&self) -> Arc<SinkCounters> {

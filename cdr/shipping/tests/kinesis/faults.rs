@@ -80,9 +80,12 @@ fn a_stream_that_is_missing_is_waited_for() {
     let failed = |shipping: &cdr_journal::Shipping| of(&shipping.sink_counters().failed_requests);
     step_until(&mut shipping, |shipping, _| failed(shipping) >= 2);
     assert_eq!((shipping.checkpoint().index(), double.stored().len()), (0, 0));
+    let trouble = shipping.trouble().unwrap().to_owned();
+    assert!(trouble.contains("ResourceNotFoundException") && trouble.contains("create the stream"), "{trouble}");
     double.missing(false);
     ship_all(&mut shipping);
     check(&double.stored(), 10, 10);
+    assert_eq!(shipping.trouble(), None);
 }
 
 #[test]
