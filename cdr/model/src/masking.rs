@@ -5,7 +5,7 @@
 //! party of another, an adjustment names its STOP. Without the key they cannot be computed, not even for the few values
 //! that a telephone number can have. Sinks call [`Masking::mask`] on their own copy of a record.
 //!
-//! What no profile can name (times, types, cost, the country) is left as it is; [`apply`] takes a record apart field by
+//! What no profile can name (times, types, cost, the country) is left as it is; `apply` takes a record apart field by
 //! field, so that a new one does not compile before somebody decided.
 
 mod apply;
