@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak fuzz bench-call-machine bench-esl bench-calls bench-cdr
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-calls bench-cdr
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -39,11 +39,18 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
 
-soak: tools ## the long runs: many seeds, 200,000 records and 20 kills (RECORDS= KILLS= SEED=), end-to-end ten times
-	PROPTEST_CASES=20000 $(CARGO) test --workspace --lib --bins --test '[!k]*'
+soak: soak-seeds soak-kinesis soak-e2e ## the long runs, one after the other
+
+soak-seeds: ## property tests and simulations with SEEDS=20000 cases each
+	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace --lib --bins --test '[!k]*'
+
+soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
 	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \
 	    $(CARGO) test --workspace --test kinesis_faults -- --nocapture kills
-	for run in $$(seq 10); do scripts/e2e.sh || exit 1; done
+
+soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
+	$(CARGO) build -p tollkeeper -p demo
+	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
 	for target in esl_decode evapi_decode sip_uri; do \
