@@ -83,7 +83,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// A write or fsync failed earlier (or now): what the disk holds beyond the last commit is unknown. Never retried.
-    #[error("log stopped: {operation} failed on {file}; restart to recover from the disk")]
+    #[error("log stopped: {operation} failed on {file}; opening it again recovers what was acknowledged")]
     Poisoned {
         /// What failed.
         operation: Operation,

@@ -9,6 +9,7 @@
 //! * [`FaultStorage::fail_nth`]: the n-th call of a kind fails. A failed fsync loses the unsynced changes of that file although
 //!   they stay visible, as Linux does: an fsync that is repeated succeeds and saves nothing.
 //! * [`FaultStorage::fail_all`] and [`FaultStorage::set_read_only`]: a disk that stays broken until [`FaultStorage::heal`].
+//! * [`FaultStorage::spoil_nth_write`]: a write that succeeds and is wrong.
 //! * [`FaultStorage::set_capacity`]: the disk is full beyond so many octets; a write that does not fit is done in part.
 //!
 //! ```
@@ -143,12 +144,19 @@ impl FaultStorage {
         self.disk().read_only = true;
     }
 
+    /// Lets the `nth` write from now, 1 is the next, put one wrong octet into the middle of what it writes and say nothing: a disk
+    /// that lies.
+    pub fn spoil_nth_write(&self, nth: usize) {
+        self.disk().spoiled_write = nth;
+    }
+
     /// Ends all planned and lasting failures. What was lost stays lost.
     pub fn heal(&self) {
         let mut disk = self.disk();
         disk.faults.clear();
         disk.failing.clear();
         disk.read_only = false;
+        disk.spoiled_write = 0;
     }
 
     /// What files written from now on say of their time.

@@ -68,6 +68,7 @@ pub struct Uncommitted {
 pub struct Survey {
     storage: Arc<dyn Storage>,
     segments: Vec<SegmentFile>,
+    /// The first position that was not committed; absent without a readable mark: then every record that checks counts.
     mark: Option<Position>,
 }
 
@@ -87,12 +88,6 @@ impl Survey {
     #[must_use]
     pub fn segments(&self) -> &[SegmentFile] {
         &self.segments
-    }
-
-    /// The first position that was not committed; `None` without a readable mark: then every record that checks counts.
-    #[must_use]
-    pub fn committed(&self) -> Option<Position> {
-        self.mark
     }
 
     /// Reads the segment of that number in [`Survey::segments`] and hands every committed record to `visit`. `None` when the

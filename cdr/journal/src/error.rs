@@ -21,17 +21,28 @@ pub enum JournalError {
         bytes: usize,
     },
     /// The disk is full. The record is not in the journal and will not be: keep it and append it again.
-    #[error("journal has no space")]
+    #[error("journal has no space; free some, nothing is lost")]
     NoSpace {
         /// What the log said.
         source: LogError,
     },
     /// A write or fsync failed, now or earlier; whether this record is on disk shows when the journal has recovered. Keep it and append
     /// it again: if it is there, the copy is recognised by its `recordId`.
-    #[error("journal has stopped after a disk error")]
+    #[error("journal has stopped after a disk error; look at the disk")]
     Stopped {
         /// What the log said.
         source: LogError,
+    },
+    /// After a disk error, the directory does not hold what was acknowledged: its disk is not mounted, or was replaced. No record
+    /// is written there; the journal stays stopped and goes on when everything is back.
+    #[error("journal in {directory} ends at {found}, acknowledged were all below {durable}; is its disk mounted?")]
+    Missing {
+        /// The journal's directory.
+        directory: PathBuf,
+        /// Where what is there ends.
+        found: Position,
+        /// All records below had been acknowledged.
+        durable: Position,
     },
     /// The journal was closed before.
     #[error("journal is closed")]
@@ -74,9 +85,11 @@ impl JournalError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::QueueFull { .. } | Self::NoSpace { .. } | Self::FreeSpace { .. } | Self::Stopped { .. } => {
-                ErrorClass::Retry
-            }
+            Self::QueueFull { .. }
+            | Self::NoSpace { .. }
+            | Self::FreeSpace { .. }
+            | Self::Stopped { .. }
+            | Self::Missing { .. } => ErrorClass::Retry,
             Self::Thread { .. } => ErrorClass::Fatal,
             Self::Closed => ErrorClass::Refused,
             Self::RecordTooLong { .. } | Self::Encode { .. } => ErrorClass::Skip,
@@ -133,7 +146,9 @@ pub enum ShipError {
         source: LogError,
     },
     /// The checkpoint does not say what a checkpoint says; its checksum is good, so another program or release wrote it.
-    #[error("checkpoint {name} of {bytes} octets is not understood")]
+    #[error(
+        "checkpoint {name} of {bytes} octets is not understood; run the release that wrote it, or remove it to ship everything again"
+    )]
     CheckpointForm {
         /// Its file's name.
         name: String,
@@ -142,7 +157,9 @@ pub enum ShipError {
     },
     /// The checkpoint lies beyond the journal: it belongs to another journal, or this one was replaced. Remove it to ship
     /// everything.
-    #[error("checkpoint {name} is at {checkpoint}, the journal ends at {durable}")]
+    #[error(
+        "checkpoint {name} is at {checkpoint}, the journal ends at {durable}: one of them was replaced; remove the checkpoint to ship everything"
+    )]
     CheckpointAhead {
         /// Its file's name.
         name: String,
@@ -174,13 +191,13 @@ pub enum ShipError {
         directory: PathBuf,
     },
     /// Another shipper of this name runs.
-    #[error("a shipper named {name} is running")]
+    #[error("a shipper named {name} is running; give this sink another name, or end that one")]
     InUse {
         /// The sink's name.
         name: String,
     },
     /// A sink's name is 1 to 64 of a-z, 0-9, - and _: it names a file.
-    #[error("{name:?} cannot name a sink")]
+    #[error("{name:?} cannot name a sink; 1 to 64 of a-z, 0-9, - and _ can")]
     Name {
         /// The name.
         name: String,
@@ -234,7 +251,7 @@ pub enum SinkError {
         source: io::Error,
     },
     /// The file lost lines that were synced. Move it away and the next records begin a new one.
-    #[error("{file} has {bytes} octets, {expected} were written")]
+    #[error("{file} has {bytes} octets, {expected} were written and synced; move it away, and a new one is begun")]
     Shorter {
         /// The file.
         file: PathBuf,
@@ -244,7 +261,7 @@ pub enum SinkError {
         expected: u64,
     },
     /// The file holds something, and no checkpoint says that it is ours. Move it away.
-    #[error("{file} has {bytes} octets that this sink did not write")]
+    #[error("{file} has {bytes} octets that this sink did not write; move it away, or name another file")]
     Foreign {
         /// The file.
         file: PathBuf,
@@ -252,7 +269,7 @@ pub enum SinkError {
         bytes: u64,
     },
     /// The path names no file.
-    #[error("{path} names no file")]
+    #[error("{path} names no file; end it in one, such as records.jsonl")]
     Path {
         /// The path.
         path: PathBuf,
@@ -264,7 +281,9 @@ pub enum SinkError {
         source: LogError,
     },
     /// The state in the checkpoint is not one of this sink.
-    #[error("state of {bytes} octets in the checkpoint is not of this sink")]
+    #[error(
+        "state of {bytes} octets in the checkpoint is not of this sink; give the sink a name that no other kind had"
+    )]
     State {
         /// Its length.
         bytes: usize,

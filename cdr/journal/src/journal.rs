@@ -80,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) counters: JournalCounters,
     pub(crate) space: Space,
     pub(crate) retention: Mutex<Retention>,
+    /// Held through a whole upkeep, and through a recovery: one at a time. Two upkeeps would write one archive, and one that was
+    /// overtaken by a recovery would ask a writer that is gone.
     pub(crate) aging: Mutex<Aging>,
     followers: Mutex<Vec<Weak<Wake>>>,
     pub(crate) measure: Wake,
@@ -112,9 +114,10 @@ impl Journal {
         free: FreeSpace,
         options: JournalOptions,
     ) -> Result<(Self, Recovered), JournalError> {
-        remove_unfinished(storage.as_ref())?;
         let keys = Keys::default();
         let Opened { group, recent, recovered } = opening::open(&storage, &options, &keys)?;
+        // Only now is the lock ours: before, it might be an archive that another process is writing.
+        remove_unfinished(storage.as_ref())?;
         report(storage.as_ref(), &recovered);
         let space = Space::new(Arc::clone(&storage), free, options.reserve_bytes, options.segment_bytes);
         space.clean();
@@ -148,9 +151,8 @@ impl Journal {
         F: FnOnce(Result<Position, JournalError>) + Send + 'static,
     {
         let queued = self.queue(record, Box::new(done));
-        if let Err(reason) = &queued {
+        if queued.is_err() {
             self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-            self.shared.space.failed(reason);
         }
         queued
     }
@@ -185,7 +187,7 @@ impl Journal {
     /// is not to go on ([`crate::OnDiskError`]).
     ///
     /// # Errors
-    /// As [`Journal::open`]; the journal stays stopped.
+    /// As [`Journal::open`], and [`JournalError::Missing`]; the journal stays stopped.
     pub fn recover(&self) -> Result<bool, JournalError> {
         self.shared.recover()
     }
@@ -298,7 +300,10 @@ impl Journal {
         queued.map_err(|rejected| {
             // Without copies: they could not have come in between.
             drop(recent.settle(id, None));
-            rejected.error.into()
+            let reason = rejected.error.into();
+            // Under the lock as well: a recovery that comes in between must not be followed by what the writer before it said.
+            self.shared.space.failed(&reason);
+            reason
         })
     }
 }

@@ -14,6 +14,7 @@
 //! | disk full | [`JournalError::NoSpace`] to each record of the batch, none of them is or will be on disk; no new calls until space is back |
 //! | free space below the reserve | records are still taken (running calls, emergency calls), but no new calls |
 //! | write or fsync failed | [`JournalError::Stopped`]; no new calls until it was recovered from the disk, in the same process ([`OnDiskError`]) |
+//! | what was acknowledged is not there when recovering | [`JournalError::Missing`]: its disk is not mounted; stopped until everything is back |
 //! | torn tail at opening | cut: nobody was told that it is safe |
 //! | damage in the middle | skipped and counted, the rest is kept |
 //!

@@ -2,7 +2,7 @@
 //!
 //! After a failed fsync the kernel may show what it will never write, and call it clean. So nothing in memory is trusted: the
 //! writer is ended, the log recovered from its files (which writes the last batch over itself and syncs that), and the journal goes on in
-//! a new segment. Records that were not acknowledged are on disk or not; their callers come again with them, and those that are there
+//! a new segment. A directory that lacks what was acknowledged is left alone. Records that were not acknowledged are on disk or not; their callers come again with them, and those that are there
 //! are recognised by their `recordId`.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use segment_log::{
     CorruptPolicy, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage, Verify,
+    segments,
 };
 use serde::Deserialize;
 use tracing::info;
@@ -64,22 +65,45 @@ fn start(
 impl Shared {
     /// Goes on after a disk error; true when that was needed and done.
     pub fn recover(&self) -> Result<bool, JournalError> {
-        if !self.space.has_stopped() || self.space.is_closed() || self.options.on_disk_error == OnDiskError::Stop {
+        let needed =
+            || self.space.has_stopped() && !self.space.is_closed() && self.options.on_disk_error != OnDiskError::Stop;
+        // Asked before waiting: an upkeep may take long, and whoever asks here measures the free space next.
+        if !needed() {
+            return Ok(false);
+        }
+        let _alone = lock(&self.aging);
+        if !needed() {
             return Ok(false);
         }
         // Ends the old writer, which answers what it holds, and releases the lock. How it ended is known.
-        drop(self.group().close());
+        let group = self.group();
+        drop(group.close());
+        // Looked at before anything is written there: a mount point without its disk looks like a new journal.
+        if segments(self.storage.as_ref())?.is_empty() {
+            self.is_all_there(Position::ZERO, group.durable())?;
+        }
         let (mut log, recovered) = open_log(&self.storage, &self.options)?;
+        self.is_all_there(recovered.next, group.durable())?;
         // Whatever is wrong with that place on the disk, nothing new is written there.
         log.rotate()?;
         let Opened { group, recent, recovered } = start(log, recovered, &self.options, &self.keys)?;
-        *lock(&self.intake) = Intake { recent, group: Arc::new(group) };
-        self.counters.recoveries.fetch_add(1, Ordering::Relaxed);
+        let mut intake = lock(&self.intake);
+        *intake = Intake { recent, group: Arc::new(group) };
         self.space.recovered();
+        drop(intake);
+        self.counters.recoveries.fetch_add(1, Ordering::Relaxed);
         self.wake_followers();
         let (directory, next) = (self.storage.directory().display(), recovered.log.next.index());
         info!(%directory, next, "journal was recovered from the disk and takes records again");
         Ok(true)
+    }
+
+    fn is_all_there(&self, found: Position, durable: Position) -> Result<(), JournalError> {
+        if found < durable {
+            let directory = self.storage.directory().to_path_buf();
+            return Err(JournalError::Missing { directory, found, durable });
+        }
+        Ok(())
     }
 }
 

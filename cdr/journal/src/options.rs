@@ -41,7 +41,9 @@ pub struct JournalOptions {
     /// Free space on the disk, in octets, below which no new chargeable calls are accepted; the rest is for the records of
     /// running calls and of emergency calls. 0: until the disk is full. New calls come back at one segment above it.
     pub reserve_bytes: u64,
-    /// How often free space is measured; 0: only when [`crate::Journal::measure_space`] is called.
+    /// How often free space is measured and, after a disk error, recovery tried. 0: the journal does neither by itself, nor does it
+    /// archive or remove anything: whoever opened it calls [`crate::Journal::measure_space`], [`crate::Journal::recover`] and
+    /// [`crate::Journal::keep_up`].
     pub space_interval: ConfigDuration,
     /// The names of all sinks that must have shipped a record before it may be removed. Empty: nothing is ever removed.
     pub sinks: Vec<String>,

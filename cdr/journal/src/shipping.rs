@@ -99,7 +99,8 @@ impl Shipping {
     /// journal's beginning, and lets the sink take back what it got after it.
     ///
     /// # Errors
-    /// All but `Stalled`, `Thread` and `Panicked`.
+    /// [`ShipError::Name`], [`ShipError::InUse`], [`ShipError::Checkpoint`], [`ShipError::CheckpointForm`],
+    /// [`ShipError::CheckpointAhead`], [`ShipError::Journal`], and [`ShipError::Sink`] from the sink's `resume`.
     pub fn start(
         source: JournalSource,
         checkpoints: Arc<dyn Storage>,

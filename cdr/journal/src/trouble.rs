@@ -13,7 +13,7 @@ use crate::shipping::Step;
 pub struct Standing {
     /// When records last arrived; absent: not since the start.
     pub delivered: Option<SystemTime>,
-    /// Absent: nothing has failed since records last arrived.
+    /// Absent: nothing has failed since records last arrived, or everything has arrived.
     pub trouble: Option<Trouble>,
 }
 
@@ -36,11 +36,13 @@ impl Troubles {
 
     /// Records that are on their way prove nothing yet.
     pub fn stepped(&self, step: Step) {
-        let now = match step {
-            Step::Shipped(_) => SystemTime::now(),
-            Step::Idle | Step::Pending => return,
-        };
-        *lock(&self.0) = Standing { delivered: Some(now), trouble: None };
+        let mut standing = lock(&self.0);
+        match step {
+            Step::Shipped(_) => *standing = Standing { delivered: Some(SystemTime::now()), trouble: None },
+            // What failed was reading, or writing the checkpoint; it works again, and nothing waits.
+            Step::Idle => standing.trouble = None,
+            Step::Pending => {}
+        }
     }
 
     pub fn failed(&self, reason: &ShipError) {
@@ -70,4 +72,30 @@ fn whole(error: &dyn Error) -> String {
         cause = deeper.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_ends_with_an_arrival_or_when_nothing_waits() {
+        for (step, ends, arrived) in
+            [(Step::Pending, false, false), (Step::Idle, true, false), (Step::Shipped(1), true, true)]
+        {
+            let troubles = Troubles::default();
+            troubles.failed(&ShipError::Panicked);
+            let first = troubles.standing().trouble.map(|trouble| trouble.since);
+            troubles.failed(&ShipError::InUse { name: "lines".to_owned() });
+            let trouble = troubles.standing().trouble.unwrap();
+            assert_eq!(
+                (Some(trouble.since), trouble.text.contains("lines")),
+                (first, true),
+                "the first time, the last text"
+            );
+            troubles.stepped(step);
+            let standing = troubles.standing();
+            assert_eq!((standing.trouble.is_none(), standing.delivered.is_some()), (ends, arrived), "{step:?}");
+        }
+    }
 }

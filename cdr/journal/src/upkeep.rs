@@ -46,21 +46,22 @@ pub(crate) struct Aging {
 
 impl Shared {
     pub fn keep_up(&self, now: UtcMs) -> Result<Upkeep, JournalError> {
+        let mut aging = lock(&self.aging);
         let group = self.group();
-        let mut done = Upkeep { rotated: self.rotate_by_age(&group, now)?, ..Upkeep::default() };
-        let durable = group.durable();
-        if let Some(below) = lock(&self.retention).removable(durable) {
+        let mut done = Upkeep { rotated: self.rotate_by_age(&mut aging, &group, now)?, ..Upkeep::default() };
+        // In a statement of its own: shippers report under that lock, and must not wait until everything is archived.
+        let below = lock(&self.retention).removable(group.durable());
+        if let Some(below) = below {
             self.remove_archives(below, now, &mut done)?;
             self.remove_segments(&group, below, now, &mut done)?;
         }
         Ok(done)
     }
 
-    fn rotate_by_age(&self, group: &GroupCommit, now: UtcMs) -> Result<bool, JournalError> {
+    fn rotate_by_age(&self, aging: &mut Aging, group: &GroupCommit, now: UtcMs) -> Result<bool, JournalError> {
         let limit = self.options.segment_age.ms();
         let last = segments(self.storage.as_ref())?.pop();
         let Some(last) = last.filter(|last| limit > 0 && group.durable() > last.first) else { return Ok(false) };
-        let mut aging = lock(&self.aging);
         if aging.segment != Some(last.first) {
             *aging = Aging { segment: Some(last.first), since: now };
         }
@@ -69,7 +70,6 @@ impl Shared {
         }
         // Once for each segment.
         aging.since = UtcMs(i64::MAX);
-        drop(aging);
         self.asked(|answer| group.rotate(answer))?;
         Ok(true)
     }
@@ -77,12 +77,13 @@ impl Shared {
     fn remove_archives(&self, below: Position, now: UtcMs, done: &mut Upkeep) -> Result<(), JournalError> {
         let storage = self.storage.as_ref();
         let archives = list_archives(storage)?;
-        // A sink that was set back may still need what it had once.
-        let ends = archives.iter().skip(1).map(|following| following.first).chain([below]);
+        // The last archive ends where the segments begin. A sink that was set back, or is new, may still need what others had once.
+        let Some(segments_begin) = segments(storage)?.first().map(|segment| segment.first) else { return Ok(()) };
+        let ends = archives.iter().skip(1).map(|following| following.first).chain([segments_begin]);
         for (archive, _) in archives.iter().zip(ends).take_while(|(_, end)| *end <= below) {
             let age = written(storage, &archive.name);
             let age = age.map_err(|source| io_error(Operation::Read, storage, &archive.name, source))?;
-            if archive.first >= below || !self.is_over(age, now) {
+            if !self.is_over(age, now) {
                 // Later ones are younger, and a hole in the row would look like a loss.
                 break;
             }

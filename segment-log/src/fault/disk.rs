@@ -24,6 +24,8 @@ pub(super) struct Disk {
     /// Operations that fail until they are healed.
     pub failing: BTreeMap<Operation, Failure>,
     pub read_only: bool,
+    /// So many writes from now one is spoiled; 0: none.
+    pub spoiled_write: usize,
     /// The time since 1970 that written files get.
     pub clock: Duration,
     durable_names: BTreeMap<String, u64>,
@@ -185,9 +187,19 @@ impl Disk {
             written = &written[..written.len().min(fits.saturating_sub(offset))];
             outcome = outcome.and(Err(Errno::NOSPC.into()));
         }
-        self.change(id, Change::Write { offset, bytes: written.to_vec() });
+        let mut written = written.to_vec();
+        self.spoil(&mut written);
+        self.change(id, Change::Write { offset, bytes: written });
         outcome?;
         self.point(true, Operation::Write, name)
+    }
+
+    fn spoil(&mut self, bytes: &mut [u8]) {
+        let (due, middle) = (self.spoiled_write == 1, bytes.len() / 2);
+        self.spoiled_write = self.spoiled_write.saturating_sub(1);
+        if due && let Some(octet) = bytes.get_mut(middle) {
+            *octet ^= 1;
+        }
     }
 
     pub fn set_len(&mut self, id: u64, length: u64) -> io::Result<()> {
@@ -225,6 +237,7 @@ impl Disk {
         self.faults.clear();
         self.failing.clear();
         self.read_only = false;
+        self.spoiled_write = 0;
         self.locks.clear();
     }
 

@@ -90,3 +90,18 @@ fn a_crash_point_stops_before_or_after_the_operation() {
         assert_eq!(disk.content("f").unwrap(), content);
     }
 }
+
+#[test]
+fn a_spoiled_write_succeeds_and_is_wrong() {
+    let disk = FaultStorage::new();
+    let file = disk.create("f").unwrap();
+    disk.spoil_nth_write(2);
+    for at in [0, 3, 6] {
+        file.write_at(b"abc", at).unwrap();
+    }
+    assert_eq!(disk.content("f").unwrap(), b"abcaccabc");
+    disk.spoil_nth_write(1);
+    disk.heal();
+    file.write_at(b"abc", 3).unwrap();
+    assert_eq!(disk.content("f").unwrap(), b"abcabcabc");
+}

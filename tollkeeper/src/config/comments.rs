@@ -112,7 +112,7 @@ pub(super) const COMMENTS: &[Comment] = &[
         "journal.recent_ids",
         "How many of the latest record ids are known, so that a copy is not stored again.",
     ),
-    Comment::new("journal.space_interval", "How often free space is measured."),
+    Comment::new("journal.space_interval", "How often free space is measured and, after a disk error, recovery tried."),
     Comment::new("journal.sink", "Where the records are shipped to."),
     Comment::new("agent", "One agent for one or more switches of a kind."),
 ];

@@ -201,7 +201,7 @@ pub struct JournalConfig {
     pub queue_bytes: usize,
     /// How many of the latest record ids are known, so that a copy is not stored again.
     pub recent_ids: usize,
-    /// How often free space is measured.
+    /// How often free space is measured and, after a disk error, recovery tried.
     pub space_interval: ConfigDuration,
 }
 
@@ -253,6 +253,12 @@ impl JournalConfig {
         }
         if (1..1000).contains(&self.segment_age.ms()) {
             faults.push(("segment_age", format!("is {}, must be 0 or at least 1s", self.segment_age)));
+        }
+        if self.space_interval.ms() == 0 {
+            faults.push((
+                "space_interval",
+                "must be longer than 0: at each of them the journal looks after its disk".to_owned(),
+            ));
         }
         if self.queue_bytes < cdr_model::MAX_RECORD_BYTES {
             faults.push(("queue_bytes", format!("must be at least {}, one record", cdr_model::MAX_RECORD_BYTES)));

@@ -139,8 +139,8 @@ impl Process {
             if let Some(switch) = self.agents.ended() {
                 return format!("the agent of switch {switch}");
             }
-            if self.records.as_ref().is_some_and(|records| records.journal.has_stopped_for_good()) {
-                return "the journal, whose disk failed,".to_owned();
+            if let Some(part) = self.records.as_ref().and_then(|records| records.ended()) {
+                return part.to_owned();
             }
             if ended(self.api.as_ref()) {
                 return "the gRPC server".to_owned();

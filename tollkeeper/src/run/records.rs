@@ -59,6 +59,11 @@ impl Records {
         strict.any(|slot| !slot.report(durable).alarms.is_empty())
     }
 
+    /// What ended by itself and takes the process along: a journal that was told to stop after a disk error.
+    pub(super) fn ended(&self) -> Option<&'static str> {
+        self.journal.has_stopped_for_good().then_some("the journal, whose disk failed,")
+    }
+
     /// Takes no more records, and ships those that are there for at most `grace`. Blocks. Returns what was left.
     pub(super) fn close(&self, grace: Duration) -> Vec<String> {
         let mut left = Vec::new();
@@ -115,3 +120,52 @@ impl KeepingUp {
 
 /// How often a sink that does not run is tried again, and over how long rates are measured.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use cdr_journal::{JournalOptions, OnDiskError};
+    use cdr_model::CallRecord;
+    use segment_log::Operation;
+    use segment_log::fault::{Failure, FaultStorage};
+    use types::ConfigDuration;
+
+    use super::*;
+
+    fn record() -> CallRecord {
+        let json = br#"{"recordId":"s/STOP/0","callId":"c","sessionId":"s","legId":"A","recordType":"STOP","recordSequence":0,
+            "tenant":"default","startTime":"2026-11-22T10:00:00.000Z","callingParty":{},"calledParty":{"dialledNumber":"1"},
+            "service":"VOICE","callType":"VOICE","callDirection":"MOBILE_ORIGINATED","sipData":{},"metadata":{"serverNode":"k1"}}"#;
+        CallRecord::from_json(json).expect("a record")
+    }
+
+    #[tokio::test]
+    async fn a_failed_disk_ends_the_process_only_where_it_was_told_to() {
+        for (on_disk_error, fails, ends) in [
+            (OnDiskError::Stop, true, true),
+            (OnDiskError::Stop, false, false),
+            (OnDiskError::RefuseCalls, true, false),
+        ] {
+            let disk = FaultStorage::new();
+            let options = JournalOptions {
+                on_disk_error,
+                space_interval: ConfigDuration::from_ms(0),
+                ..JournalOptions::default()
+            };
+            let (journal, _) =
+                Journal::open_on(Arc::new(disk.clone()), Arc::new(|| Ok(u64::MAX)), options).expect("opened");
+            let records = Records {
+                directory: PathBuf::new(),
+                journal: Arc::new(journal),
+                slots: Arc::default(),
+                keeping_up: None,
+            };
+            if fails {
+                disk.fail_all(Operation::Sync, Failure::Io);
+            }
+            assert_eq!(records.ended(), None);
+            assert_eq!(records.journal.append_durable(&record()).await.is_err(), fails);
+            assert_eq!(records.ended().is_some(), ends, "{on_disk_error:?}");
+            assert_eq!(records.close(Duration::ZERO).is_empty(), !fails, "a disk that failed is told of at the end");
+        }
+    }
+}

@@ -2,9 +2,12 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cdr_journal::{Archive, Filters, Journal, JournalOptions, JournalReader, Position, search_on, tail_on};
+use cdr_journal::{
+    Archive, Filters, Journal, JournalOptions, JournalReader, Position, ReplayFrom, replay_on, search_on, tail_on,
+};
 use cdr_model::CallRecord;
 use segment_log::fault::{Failure, FaultStorage};
 use segment_log::{Operation, Storage};
@@ -199,6 +202,58 @@ fn an_archive_that_cannot_be_written_leaves_the_segment() {
         assert_eq!(files(&disk, ".tmp"), [""; 0], "{operation}");
         assert!(stored(&disk).into_iter().map(|stored| stored.record).eq(records(0..41)), "{operation}");
     }
+}
+
+#[test]
+fn an_archive_that_does_not_read_back_leaves_the_segment() {
+    let (disk, journal) = shipped(keeping(30, Archive::Gzip));
+    let segments = files(&disk, ".seg");
+    disk.spoil_nth_write(1);
+    journal.keep_up(BEGIN).unwrap_err();
+    assert_eq!((files(&disk, ".seg"), files(&disk, ".gz")), (segments, Vec::new()));
+    assert!(journal.keep_up(BEGIN).unwrap().archived >= 1, "written again");
+    assert!(stored(&disk).into_iter().map(|stored| stored.record).eq(records(0..40)));
+}
+
+#[test]
+fn an_archive_is_durable_under_its_name_before_its_segment_goes() {
+    let (disk, journal) = shipped(keeping(30, Archive::Gzip));
+    let before = disk.trace().len();
+    let archived = journal.keep_up(BEGIN).unwrap().archived;
+    let trace = disk.trace();
+    let done: Vec<_> = trace[before..]
+        .iter()
+        .filter(|point| point.after)
+        .map(|point| (point.operation, point.file.split_once('.').map_or("", |(_, ending)| ending)))
+        .collect();
+    let each = [
+        (Operation::Create, "jsonl.gz.tmp"),
+        (Operation::Write, "jsonl.gz.tmp"),
+        (Operation::Sync, "jsonl.gz.tmp"),
+        (Operation::Rename, "jsonl.gz"),
+        (Operation::SyncDir, ""),
+        (Operation::Remove, "seg"),
+        (Operation::SyncDir, ""),
+    ];
+    assert_eq!(done, each.repeat(usize::try_from(archived).unwrap()));
+}
+
+#[test]
+fn an_archive_stays_until_every_sink_has_its_last_record() {
+    let (disk, journal) = shipped(keeping(30, Archive::Gzip));
+    journal.keep_up(BEGIN).unwrap();
+    drop(journal);
+    let last = files(&disk, ".jsonl.gz").pop().unwrap();
+    let first: u64 = last[..20].parse().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    replay_on(&storage, "lines", ReplayFrom::Position(Position::new(first + 1)), true).unwrap();
+    let (journal, _) = open(&disk, keeping(30, Archive::Gzip)).unwrap();
+    let mut shipping = ship(&journal, &disk).unwrap();
+    journal.keep_up(after_days(60)).unwrap();
+    assert_eq!(files(&disk, ".jsonl.gz"), [last], "the sink stands in its middle");
+    assert_eq!(ship_all(&mut shipping), usize::try_from(40 - (first + 1)).unwrap());
+    assert_eq!(shipping.counters().removed.load(Ordering::Relaxed), 0);
+    assert_eq!(journal.keep_up(after_days(60)).unwrap().archives_removed, 1);
 }
 
 #[test]

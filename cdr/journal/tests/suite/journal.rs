@@ -37,6 +37,16 @@ async fn records_survive_a_restart() {
 }
 
 #[test]
+fn a_journal_in_use_is_left_as_it_is() {
+    let disk = FaultStorage::new();
+    let (_journal, _) = reopen(&disk);
+    let names = ["00000000000000000000.jsonl.gz.tmp", "space.probe"];
+    names.iter().for_each(|name| disk.put(name, b"under way"));
+    assert_eq!(open(&disk, options()).unwrap_err().class(), ErrorClass::Refused);
+    assert!(names.iter().all(|name| disk.content(name).is_some()));
+}
+
+#[test]
 fn a_record_written_again_is_answered_with_the_first_and_not_stored() {
     let disk = FaultStorage::new();
     let (journal, _) = reopen(&disk);

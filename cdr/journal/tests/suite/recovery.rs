@@ -1,8 +1,8 @@
 //! A disk that fails and comes back: nothing acknowledged is lost, nothing is stored twice, and nobody has to do anything.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use cdr_journal::{Journal, JournalError, JournalOptions, OnDiskError};
+use cdr_journal::{Journal, JournalError, JournalOptions, OnDiskError, Position};
 use segment_log::fault::{Crash, Failure, FaultStorage};
 use segment_log::{Operation, Storage};
 use types::ErrorClass;
@@ -78,6 +78,45 @@ fn while_the_disk_stays_broken_recovery_is_tried_again_and_again() {
 }
 
 #[test]
+fn a_directory_without_what_was_acknowledged_is_left_alone_until_all_is_back() {
+    // The disk was unmounted for repair, or another one is in its place.
+    let other = FaultStorage::new();
+    append_all(&reopen(&other).0, 100..102);
+    for in_its_place in [FaultStorage::new(), other] {
+        let disk = FaultStorage::new();
+        let (journal, _) = reopen(&disk);
+        append_all(&journal, 0..3);
+        disk.fail_nth(Operation::Sync, 1, Failure::Io);
+        append(&journal, &record(3)).unwrap_err();
+        let swap = |to: &FaultStorage| {
+            let names = disk.list().unwrap();
+            let kept: Vec<_> = names.iter().map(|name| (name.clone(), disk.content(name).unwrap())).collect();
+            names.iter().for_each(|name| disk.remove(name).unwrap());
+            to.list().unwrap().iter().for_each(|name| disk.put(name, &to.content(name).unwrap()));
+            kept
+        };
+        let own = swap(&in_its_place);
+        let found = stored(&in_its_place).len();
+        for _ in 0..2 {
+            let missing = journal.recover().unwrap_err();
+            assert_eq!(missing.class(), ErrorClass::Retry);
+            let (found, durable) = (found.try_into().unwrap(), 3.into());
+            assert!(
+                matches!(missing, JournalError::Missing { found: f, durable: d, .. } if (f, d) == (Position::new(found), durable)),
+                "{missing}"
+            );
+            assert!(append(&journal, &record(3)).is_err() && !journal.accepts_calls());
+        }
+        assert_eq!(disk.list().unwrap().len(), in_its_place.list().unwrap().len(), "no file was made there");
+        swap(&FaultStorage::new());
+        own.iter().for_each(|(name, content)| disk.put(name, content));
+        assert!(journal.recover().unwrap());
+        append_all(&journal, 3..5);
+        assert_eq!(all(&disk), records(0..5));
+    }
+}
+
+#[test]
 fn what_the_failed_batch_wrote_is_recognised_when_its_caller_comes_again() {
     let disk = FaultStorage::new();
     let (journal, _) = reopen(&disk);
@@ -124,6 +163,38 @@ fn a_journal_recovers_by_itself() {
         std::thread::yield_now();
     }
     assert_eq!((recoveries(&journal), all(&disk)), (1, records(0..3)));
+}
+
+#[test]
+fn a_writer_that_works_is_never_ended_by_what_the_one_before_it_met() {
+    let disk = FaultStorage::new();
+    let (interval, segment_age) = (types::ConfigDuration::from_ms(1), types::ConfigDuration::from_s(1));
+    let (journal, _) = open(&disk, JournalOptions { space_interval: interval, segment_age, ..options() }).unwrap();
+    let appending = AtomicU64::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (journal, disk, appending) = (&journal, &disk, &appending);
+            scope.spawn(move || {
+                let mut numbers = thread * 200..(thread + 1) * 200;
+                let wrong = numbers.find_map(|n| {
+                    if n % 8 == 0 {
+                        disk.fail_nth(Operation::Sync, 1, Failure::Io);
+                    }
+                    let mut errors = std::iter::from_fn(|| append(journal, &record(n)).err());
+                    errors.find(|error| !matches!(error, JournalError::Stopped { .. }))
+                });
+                appending.fetch_sub(1, Ordering::Relaxed);
+                assert!(wrong.is_none(), "{wrong:?}");
+            });
+        }
+        let mut now = types::UtcMs(0);
+        while appending.load(Ordering::Relaxed) > 0 {
+            now = now.plus(700);
+            drop(journal.keep_up(now));
+        }
+    });
+    assert!(recoveries(&journal) > 5);
+    assert_eq!(all(&disk).len(), 800);
 }
 
 #[test]
