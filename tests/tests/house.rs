@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agent-call", &["cdr-model", "types"]),
     ("cdr-shipping", &["cdr-journal", "cdr-model", "types"]),
     ("agent-runtime", &["agent-call", "cdr-journal", "cdr-model", "charging-client", "segment-log", "types"]),
+    ("agent-freeswitch", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("agent-kamailio", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("charging-proto", &["types"]),
     ("charging-client", &["charging-proto", "types"]),

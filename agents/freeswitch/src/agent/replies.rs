@@ -1,0 +1,102 @@
+//! What the switch's answers to our commands mean for a call.
+
+use protocol_codecs::esl::{ApiResponse, FailureKind, HangupCause, Outcome};
+use tracing::{debug, error, warn};
+use types::SessionId;
+
+use super::Agent;
+use crate::command::{self, Purpose};
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Done.
+    Done,
+    /// There is no such channel: the caller gave up, or it is over.
+    Gone,
+    /// Not done; the reason is a bounded word.
+    Failed(&'static str),
+    /// Not even sent: a caller chose what no command can carry.
+    Unsendable,
+}
+
+impl Agent {
+    pub(super) fn replied(&mut self, purpose: Purpose, reply: Option<&ApiResponse>) {
+        let verdict = verdict(reply);
+        match purpose {
+            Purpose::Arm(session) => self.armed(&session, verdict),
+            Purpose::Route(session) => self.routed(&session, verdict),
+            Purpose::Refuse(session, cause) => match verdict {
+                Verdict::Done => {}
+                Verdict::Gone => self.ask_exists(&session),
+                Verdict::Failed(reason) => {
+                    warn!(switch = %self.switch, session_id = %session, reason, "the extension that refuses was not reached");
+                    self.send(command::kill(&session, command::refusal_cause(cause)));
+                }
+                Verdict::Unsendable => {}
+            },
+            Purpose::Kill(session) => match verdict {
+                Verdict::Done => {}
+                // Nothing to end means that it has ended: the news is on the way or was lost.
+                Verdict::Gone => self.ask_exists(&session),
+                Verdict::Failed(reason) => {
+                    error!(switch = %self.switch, session_id = %session, reason, "a call was not ended");
+                }
+                Verdict::Unsendable => {}
+            },
+            Purpose::Backstop(session) => match verdict {
+                Verdict::Done => {}
+                Verdict::Gone => self.ask_exists(&session),
+                Verdict::Failed(_) | Verdict::Unsendable => {
+                    error!(switch = %self.switch, session_id = %session, ?verdict, "a call has no backstop in the switch");
+                }
+            },
+            Purpose::Disarm(session) | Purpose::Announce(session) => {
+                debug!(switch = %self.switch, session_id = %session, ?verdict, "answered");
+            }
+            Purpose::Channels => self.listed(reply),
+            Purpose::Dump(session) => self.dumped(Some(&session), reply),
+            Purpose::DumpUnknown => self.dumped(None, reply),
+            Purpose::Exists(session) => self.existence_told(&session, reply),
+            Purpose::Ping => {}
+        }
+    }
+
+    /// The backstop will be armed at the answer: now the call may go on.
+    fn armed(&mut self, session: &SessionId, verdict: Verdict) {
+        let Some(call) = self.calls.get_mut(session) else { return };
+        match verdict {
+            Verdict::Done => {
+                call.admitted = true;
+                let route = command::route(&self.config, session, call);
+                self.send(route);
+            }
+            Verdict::Gone => self.ask_exists(session),
+            Verdict::Failed(_) | Verdict::Unsendable => {
+                error!(switch = %self.switch, session_id = %session, ?verdict, "no backstop for an admitted call: refused");
+                self.send(command::kill(session, HangupCause::NormalTemporaryFailure));
+            }
+        }
+    }
+
+    fn routed(&mut self, session: &SessionId, verdict: Verdict) {
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Gone => self.ask_exists(session),
+            Verdict::Unsendable => self.send(command::kill(session, HangupCause::InvalidNumberFormat)),
+            Verdict::Failed(reason) => {
+                error!(switch = %self.switch, session_id = %session, reason, "an admitted call was not transferred: ended");
+                self.send(command::kill(session, HangupCause::NormalTemporaryFailure));
+            }
+        }
+    }
+}
+
+fn verdict(reply: Option<&ApiResponse>) -> Verdict {
+    match reply.map(ApiResponse::outcome) {
+        None => Verdict::Unsendable,
+        Some(Outcome::Done(_) | Outcome::Text(_)) => Verdict::Done,
+        Some(Outcome::Failed(failure)) if failure.kind == FailureKind::NoSuchChannel => Verdict::Gone,
+        Some(Outcome::Failed(failure)) => Verdict::Failed(failure.kind.as_str()),
+    }
+}

@@ -1,0 +1,94 @@
+//! What FreeSWITCH calls a call: its inbound channel. The machines know only session ids.
+
+use agent_runtime::UnknownEnd;
+use protocol_codecs::esl::{Event, HangupCause};
+use types::{ReleaseCause, SessionId, UtcMs};
+
+/// What the agent must know of one call besides its machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NativeCall {
+    /// The extension to go on with, as dialled; empty for a call that is not known to have been parked.
+    pub(crate) destination: String,
+    /// The leg it talks to, or talked to last.
+    pub(crate) other_leg: Option<String>,
+    /// How it was refused, should the order have been lost.
+    pub(crate) refused: Option<ReleaseCause>,
+    /// The switch took the order to route it.
+    pub(crate) admitted: bool,
+    /// We ended it.
+    pub(crate) released: bool,
+    /// When it was answered, by the switch's clock.
+    pub(crate) answered: Option<UtcMs>,
+    /// This connection has told of the channel.
+    pub(crate) seen: bool,
+    /// The switch said that there is no such channel; its end may be on the way.
+    pub(crate) missing: bool,
+    /// How it ended, kept until it is charged and recorded: the switch tells it only once.
+    pub(crate) end: Option<Box<UnknownEnd>>,
+}
+
+/// Our session for a channel. The run tells channels of different lives of the switch apart, and the time of creation
+/// those whose ids a caller chose (`inbound-use-callid-as-uuid`); `None` when the event names no channel.
+pub(crate) fn session_id(switch: &str, event: &Event) -> Option<SessionId> {
+    let created_us = event.created_us().ok().flatten()?;
+    let prefix = run_prefix(switch, event.core_uuid()?);
+    Some(SessionId::from(format!("{prefix}{created_us}-{}", event.unique_id()?)))
+}
+
+/// How all sessions of one run of a switch begin.
+pub(crate) fn run_prefix(switch: &str, run: &str) -> String {
+    format!("{switch}/{run}/")
+}
+
+/// The channel of a session.
+pub(crate) fn unique_id(session: &SessionId) -> &str {
+    let of_run = session.as_str().splitn(3, '/').nth(2).unwrap_or_default();
+    of_run.split_once('-').map_or("", |(_, unique_id)| unique_id)
+}
+
+/// The hangup cause that ends a call for this reason; before the answer the caller gets its SIP status.
+pub(crate) fn hangup_cause(cause: ReleaseCause) -> HangupCause {
+    match cause {
+        ReleaseCause::CreditExhausted | ReleaseCause::MaximumDuration | ReleaseCause::Backstop => {
+            HangupCause::AllottedTimeout
+        }
+        ReleaseCause::Operator => HangupCause::ManagerRequest,
+        ReleaseCause::InvalidNumber => HangupCause::InvalidNumberFormat,
+        ReleaseCause::ChargingUnavailable | ReleaseCause::Shutdown => HangupCause::NormalTemporaryFailure,
+        _ => HangupCause::OutgoingCallBarred,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_leads_back_to_its_channel() {
+        for (session, expected) in [
+            ("fs1/e6bd3949-49ae/1795307928766911-d4ad5ece-0296-43f5", "d4ad5ece-0296-43f5"),
+            ("fs1/run/17-a/b-c", "a/b-c"),
+            ("fs1/run", ""),
+            ("", ""),
+        ] {
+            assert_eq!(unique_id(&SessionId::from(session)), expected, "{session}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_its_sip_status() {
+        for (cause, status) in [
+            (ReleaseCause::InvalidNumber, 484),
+            (ReleaseCause::ChargingUnavailable, 503),
+            (ReleaseCause::Shutdown, 503),
+            (ReleaseCause::UnknownAccount, 403),
+            (ReleaseCause::UnknownPayer, 403),
+            (ReleaseCause::AccountBlocked, 403),
+            (ReleaseCause::UnratedDestination, 403),
+            (ReleaseCause::Fraud, 403),
+            (ReleaseCause::MaximumDuration, 480),
+        ] {
+            assert_eq!((cause.sip_status(), hangup_cause(cause).sip_status()), (status, status), "{cause:?}");
+        }
+    }
+}

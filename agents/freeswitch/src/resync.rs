@@ -1,0 +1,274 @@
+//! Which calls are still alive?
+//!
+//! After every connect: which channels does the switch list, and what is each of ours (`uuid_dump`). The list is a view
+//! that lags behind and keeps ghosts, so it only finds calls that we do not know; of ours `uuid_exists` has the last
+//! word. Every proof interval: is each of ours still there? One that is not is closed at its last proven usage, if the
+//! event of its end does not come in a moment. A few questions at a time, so that a cut never waits behind them.
+
+use std::collections::{HashSet, VecDeque};
+
+use agent_call::{Command, Phase, SwitchEvent};
+use agent_runtime::names;
+use metrics::counter;
+use protocol_codecs::esl::{ApiCall, ApiResponse, CallDirection, Event, MessageError};
+use tokio::time::{Duration, Instant};
+use tracing::{info, warn};
+use types::{SessionId, UtcMs};
+
+use crate::agent::Agent;
+use crate::command::{self, Purpose};
+use crate::lag::Lag;
+use crate::native::{self, run_prefix, unique_id};
+use crate::translate;
+
+/// How far the conversation about live calls is.
+#[derive(Debug, Default)]
+pub(crate) struct Resync {
+    /// Questions not sent yet.
+    waiting: VecDeque<(Purpose, ApiCall)>,
+    /// Questions not answered yet.
+    asked: usize,
+    /// The list is under way.
+    listing: bool,
+    /// Calls that the switch does not have, oldest first, and when they are given up.
+    missing: VecDeque<(Instant, SessionId)>,
+}
+
+impl Resync {
+    /// The connection is gone, and every answer with it.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.missing.front().map(|(due, _)| *due)
+    }
+}
+
+impl Agent {
+    /// Connections were made: is this the run that we knew, and what happened meanwhile?
+    pub(crate) fn connected(&mut self, core_uuid: &str, told: Option<UtcMs>) {
+        counter!(names::RESYNCS, "switch" => self.switch_label()).increment(1);
+        self.lag = Lag::default();
+        if let Some(told) = told {
+            self.lag.of(self.now(), told);
+        }
+        let prefix = run_prefix(&self.switch, core_uuid);
+        let of_other_runs = self.sessions_where(|session, _| !session.as_str().starts_with(&prefix));
+        if !of_other_runs.is_empty() {
+            warn!(switch = %self.switch, calls = of_other_runs.len(), "FreeSWITCH was restarted: its former calls are closed at their last proven usage");
+        }
+        for session in of_other_runs {
+            self.driver.event(&session, SwitchEvent::Gone);
+        }
+        info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
+        self.ask_for_calls();
+    }
+
+    /// Every proof interval.
+    pub(crate) fn look_after_calls(&mut self) {
+        self.tell_ends_again();
+        if !self.link.is_up() {
+            return;
+        }
+        // Also when there are no calls: a connection that is half open must not wait for the next one to be seen.
+        self.link.send(Purpose::Ping, ApiCall::Version);
+        if !self.resync.waiting.is_empty() || self.resync.asked > 0 {
+            // A switch that needs longer than the interval is not asked twice.
+            return;
+        }
+        for session in self.sessions_where(|_, phase| is_up(phase)) {
+            let seen = self.calls.get(&session).is_some_and(|call| call.seen);
+            self.resync.waiting.push_back(if seen { exists(&session) } else { dump(&session) });
+        }
+        self.ask();
+    }
+
+    /// The list, and every call of ours.
+    pub(crate) fn ask_for_calls(&mut self) {
+        if !self.link.is_up() {
+            return;
+        }
+        if !std::mem::replace(&mut self.resync.listing, true) {
+            self.link.send(Purpose::Channels, ApiCall::ShowChannels);
+        }
+        let ours = self.sessions_where(|_, phase| is_up(phase));
+        self.resync.waiting.extend(ours.iter().map(dump));
+        self.ask();
+    }
+
+    /// Is this one there? Asked before all others.
+    pub(crate) fn ask_exists(&mut self, session: &SessionId) {
+        if self.driver.knows(session) {
+            self.resync.waiting.push_front(exists(session));
+            self.ask();
+        }
+    }
+
+    fn ask(&mut self) {
+        while self.resync.asked < ASKED_AT_ONCE
+            && let Some((purpose, call)) = self.resync.waiting.pop_front()
+        {
+            self.resync.asked = self.resync.asked.saturating_add(1);
+            self.link.send(purpose, call);
+        }
+    }
+
+    fn answer_came(&mut self) {
+        self.resync.asked = self.resync.asked.saturating_sub(1);
+        self.ask();
+        if self.resync.asked == 0 {
+            self.driver.log_proofs();
+        }
+    }
+
+    /// Calls of the list that we do not know are looked at.
+    pub(crate) fn listed(&mut self, reply: Option<&ApiResponse>) {
+        self.resync.listing = false;
+        let channels = match reply.map(ApiResponse::channels) {
+            Some(Ok(channels)) => channels,
+            Some(Err(error)) => return self.unreadable(&error, "the list of channels"),
+            None => return,
+        };
+        let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| unique_id(session)).collect();
+        let inbound = channels.rows().iter().filter(|row| row.direction() == Some(CallDirection::Inbound));
+        let unknown = inbound.filter(|row| !known.contains(&*row.uuid));
+        let questions: Vec<_> = unknown
+            .map(|row| (Purpose::DumpUnknown, ApiCall::UuidDump { unique_id: row.uuid.clone().into_owned() }))
+            .collect();
+        self.resync.waiting.extend(questions);
+        self.ask();
+    }
+
+    /// What a channel is; `asked`: the call that we thought it is.
+    pub(crate) fn dumped(&mut self, asked: Option<&SessionId>, reply: Option<&ApiResponse>) {
+        match reply.map(ApiResponse::channel) {
+            Some(Ok(event)) => {
+                let found = native::session_id(&self.switch, &event);
+                if let Some(asked) = asked.filter(|asked| found.as_ref() != Some(*asked)) {
+                    // The id is another call's by now.
+                    self.is_missing(asked);
+                }
+                if let (Some(session), None) = (found, translate::other_leg(&event)) {
+                    self.found_alive(session, &event);
+                }
+            }
+            Some(Err(MessageError::Failed)) => {
+                if let Some(asked) = asked {
+                    self.is_missing(asked);
+                }
+            }
+            Some(Err(error)) => self.unreadable(&error, "the state of a channel"),
+            None => {}
+        }
+        self.answer_came();
+    }
+
+    fn found_alive(&mut self, session: SessionId, event: &Event) {
+        if !matches!(event.hangup_us(), Ok(None)) {
+            return;
+        }
+        match translate::answer(event, 0) {
+            Ok(Some(answer)) => self.answered(session, event, answer, SwitchEvent::Alive),
+            Ok(None) => self.found_unanswered(session, event),
+            Err(error) => self.broken(&error),
+        }
+    }
+
+    /// It waits, or it rings. What it was told may have been lost with the former connection, or with a former agent.
+    fn found_unanswered(&mut self, session: SessionId, event: &Event) {
+        let parked = translate::is_parked(event);
+        let state = self.driver.sessions().find(|(known, _)| **known == session);
+        let Some((phase, granted_ms)) = state.map(|(_, machine)| (machine.phase(), machine.granted_ms())) else {
+            if parked && !self.driver.finished_lately(&session) {
+                self.parked(session, event);
+            }
+            return;
+        };
+        let call = self.calls.entry(session.clone()).or_default();
+        (call.seen, call.missing) = (true, false);
+        call.admitted |= !parked;
+        let again = match (phase, call.refused) {
+            (Phase::Refused, Some(cause)) => Some(Command::Refuse(cause)),
+            (Phase::Ringing, _) if parked && !call.admitted && granted_ms > 0 => {
+                call.destination = translate::route(event).to_owned();
+                Some(Command::Admit { granted_ms })
+            }
+            _ => None,
+        };
+        if let Some(command) = again.filter(|_| parked) {
+            let call = self.calls.entry(session.clone()).or_default();
+            for told in command::calls(self.config.as_ref(), &session, call, command) {
+                self.link.send(told.0, told.1);
+            }
+        }
+        self.driver.event(&session, SwitchEvent::Ringing);
+    }
+
+    pub(crate) fn existence_told(&mut self, session: &SessionId, reply: Option<&ApiResponse>) {
+        match reply.and_then(ApiResponse::exists) {
+            Some(true) => {
+                if let Some(call) = self.calls.get_mut(session) {
+                    call.missing = false;
+                    let answer = call.answered.map(|at| agent_call::Answer { at, elapsed_ms: 0 });
+                    if let Some(answer) = answer.filter(|_| call.seen) {
+                        self.driver.event(session, SwitchEvent::Alive(answer));
+                    }
+                }
+            }
+            Some(false) => self.is_missing(session),
+            None => {}
+        }
+        self.answer_came();
+    }
+
+    /// The event of its end may still be on its way over the other connection.
+    fn is_missing(&mut self, session: &SessionId) {
+        if !self.driver.knows(session) {
+            return;
+        }
+        let call = self.calls.entry(session.clone()).or_default();
+        if !std::mem::replace(&mut call.missing, true) {
+            self.resync.missing.push_back((Instant::now() + END_AWAITED, session.clone()));
+        }
+    }
+
+    pub(crate) fn close_missing(&mut self, now: Instant) {
+        while self.resync.missing.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, session)) = self.resync.missing.pop_front() else { return };
+            if self.calls.get(&session).is_some_and(|call| call.missing) && self.driver.knows(&session) {
+                warn!(switch = %self.switch, session_id = %session, "FreeSWITCH does not know the call any more: closed at its last proven usage");
+                self.driver.event(&session, SwitchEvent::Gone);
+            }
+        }
+    }
+
+    fn unreadable(&self, error: &MessageError, what: &'static str) {
+        let class = error.class().as_str();
+        counter!(names::DECODE_ERRORS, "switch" => self.switch_label(), "class" => class).increment(1);
+        warn!(switch = %self.switch, error = error as &dyn std::error::Error, what, "an answer of FreeSWITCH is skipped");
+    }
+
+    fn sessions_where(&self, wanted: impl Fn(&SessionId, Phase) -> bool) -> Vec<SessionId> {
+        let sessions = self.driver.sessions().filter(|(session, machine)| wanted(session, machine.phase()));
+        sessions.map(|(session, _)| session.clone()).collect()
+    }
+}
+
+/// Not known to be over.
+fn is_up(phase: Phase) -> bool {
+    !matches!(phase, Phase::Closing | Phase::Finished)
+}
+
+fn exists(session: &SessionId) -> (Purpose, ApiCall) {
+    (Purpose::Exists(session.clone()), ApiCall::UuidExists { unique_id: unique_id(session).to_owned() })
+}
+
+fn dump(session: &SessionId) -> (Purpose, ApiCall) {
+    (Purpose::Dump(session.clone()), ApiCall::UuidDump { unique_id: unique_id(session).to_owned() })
+}
+
+/// A few milliseconds of the switch's time.
+const ASKED_AT_ONCE: usize = 32;
+/// Longer than the reporting of an end usually takes; nobody talks any more meanwhile.
+const END_AWAITED: Duration = Duration::from_secs(2);

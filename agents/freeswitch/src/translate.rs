@@ -1,0 +1,138 @@
+//! FreeSWITCH's events in our terms. Pure and total: an event gives news of a call, a reason to ignore it, or an error.
+//!
+//! Only inbound channels are calls to charge. The other leg of a bridge is outbound, and a loopback channel is one more
+//! leg of a call that is there already, inbound or not.
+
+mod end;
+mod offer;
+
+use agent_call::Answer;
+use protocol_codecs::Class;
+use protocol_codecs::esl::{CallDirection, Event, EventName, FieldError};
+use types::{SessionId, UtcMs};
+
+use crate::native;
+pub(crate) use end::{completed, hung_up};
+pub(crate) use offer::{is_chargeable, is_free_of_charge, never_refuse, offer, route};
+
+/// What an event tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// News of a call.
+    Call {
+        /// Its session.
+        session: SessionId,
+        /// When the event was made, by the switch's clock.
+        at: UtcMs,
+        /// What happened.
+        news: News,
+    },
+    /// Nothing about a call, but the switch lives.
+    Ignored(&'static str),
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It waits for us.
+    Parked,
+    /// The other side is alerted.
+    Ringing,
+    /// The inbound leg was answered.
+    Answered,
+    /// The caller put the other side on hold.
+    Held,
+    /// And took it off.
+    Resumed,
+    /// It talks to this leg.
+    Bridged(Option<String>),
+    /// It is over; the final numbers follow.
+    HungUp,
+    /// It is over, with the final numbers.
+    Completed,
+}
+
+/// An event about a call that does not tell what it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TranslateError {
+    /// No `Core-UUID`, `Unique-ID` or time of creation.
+    #[error("a channel's event without its core, its id or its time of creation")]
+    Nameless,
+    /// No `Event-Date-Timestamp`.
+    #[error("a channel's event without its own time")]
+    Timeless,
+    /// A field is not what its name promises.
+    #[error("a channel's event with a broken field")]
+    Field(#[from] FieldError),
+}
+
+impl TranslateError {
+    /// Always this message only.
+    pub(crate) fn class(&self) -> Class {
+        Class::Skip
+    }
+}
+
+/// What this event tells.
+pub(crate) fn translate(switch: &str, event: &Event) -> Result<Told, TranslateError> {
+    let news = match event.name() {
+        Some(EventName::ChannelPark) => News::Parked,
+        Some(EventName::ChannelProgress | EventName::ChannelProgressMedia) => News::Ringing,
+        Some(EventName::ChannelAnswer) => News::Answered,
+        Some(EventName::ChannelHold) => News::Held,
+        Some(EventName::ChannelUnhold) => News::Resumed,
+        Some(EventName::ChannelBridge) => News::Bridged(event.other_leg_unique_id().map(str::to_owned)),
+        Some(EventName::ChannelHangup) => News::HungUp,
+        Some(EventName::ChannelHangupComplete) => News::Completed,
+        Some(EventName::Heartbeat) => return Ok(Told::Ignored("heartbeat")),
+        Some(EventName::Shutdown) => return Ok(Told::Ignored("shutdown")),
+        Some(EventName::BackgroundJob) => return Ok(Told::Ignored("job_of_another")),
+        _ => return Ok(Told::Ignored("unknown_event")),
+    };
+    if let Some(reason) = other_leg(event) {
+        return Ok(Told::Ignored(reason));
+    }
+    let session = native::session_id(switch, event).ok_or(TranslateError::Nameless)?;
+    let at = event.date_timestamp_us()?.ok_or(TranslateError::Timeless)?;
+    Ok(Told::Call { session, at: utc(at), news })
+}
+
+/// Why this channel is not the leg that is charged; `None`: it is.
+pub(crate) fn other_leg(event: &Event) -> Option<&'static str> {
+    let loopback = event.text("Channel-Name").is_some_and(|name| name.starts_with("loopback/"));
+    match event.call_direction() {
+        _ if loopback => Some("loopback_leg"),
+        Some(CallDirection::Inbound) if event.variable("originating_leg_uuid").is_some() => Some("b_leg"),
+        Some(CallDirection::Inbound) => None,
+        Some(CallDirection::Outbound) => Some("b_leg"),
+        None => Some("no_direction"),
+    }
+}
+
+/// The answer that any event of an answered channel tells; `late_ms`: how late the event itself came.
+pub(crate) fn answer(event: &Event, late_ms: u64) -> Result<Option<Answer>, TranslateError> {
+    let Some(answered_us) = event.answered_us()? else { return Ok(None) };
+    let told = event.date_timestamp_us()?.ok_or(TranslateError::Timeless)?;
+    let at = utc(answered_us);
+    // The event of the answer itself is some milliseconds younger than the answer, which is no delay.
+    let age_ms = if event.name() == Some(EventName::ChannelAnswer) { 0 } else { utc(told).since(at) };
+    Ok(Some(Answer { at, elapsed_ms: age_ms.saturating_add(late_ms) }))
+}
+
+/// It waits in the dialplan, for us as a rule.
+pub(crate) fn is_parked(event: &Event) -> bool {
+    event.variable("current_application") == Some("park")
+}
+
+/// Set when a call is admitted, so that a later agent knows it.
+pub(crate) const SESSION_VARIABLE: &str = "tollkeeper_session";
+/// Set with it: what was dialled.
+pub(crate) const DIALLED_VARIABLE: &str = "tollkeeper_dialled";
+
+/// Whole milliseconds, rounded down: differences of two are off by less than one.
+pub(crate) fn utc(micros: i64) -> UtcMs {
+    UtcMs(micros.div_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The call that a channel's variables describe: who pays, for what, in which mode.
+//!
+//! Who pays is only what the dialplan set (`tollkeeper_*`, or `cgr_*` of a dialplan written for CGRateS), what the switch
+//! authenticated (`sip_auth_username`), what its directory set (`accountcode`), or a trunk known by its address. Never
+//! the From header, which anybody may write.
+
+use agent_call::CallOffer;
+use agent_call::numbers::NumberRules;
+use cdr_model::{CallDirection, SipData};
+use protocol_codecs::esl::{Event, EventName};
+use types::charging::{ChargingMode, Service, SubscriberId};
+use types::{CallId, LegId, Number, SessionId, UtcMs};
+
+use super::{SESSION_VARIABLE, utc};
+use crate::config::FreeswitchConfig;
+
+/// The call, from any event of its channel.
+pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: SessionId, event: &Event) -> CallOffer {
+    let unique_id = event.unique_id().unwrap_or_default();
+    let address = variable(event, &["sip_network_ip"]).or_else(|| filled(event.text("Caller-Network-Addr")));
+    let trunk = config.trunk(variable(event, &["tollkeeper_trunk"]), address.and_then(|text| text.parse().ok()));
+    let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
+    let dialled = rated_destination(event);
+    let never_refuse = never_refuse(event);
+    CallOffer {
+        call_id: CallId::new(variable(event, &["sip_call_id"]).unwrap_or(unique_id)),
+        session_id,
+        leg_id: LegId::new(unique_id),
+        parent_leg_id: None,
+        tenant: types::Tenant::new(
+            variable(event, &["tollkeeper_tenant", "cgr_tenant"]).map_or(config.tenant.clone(), Into::into),
+        ),
+        payer: payer(event).or(trunk.map(|(_, trunk)| &*trunk.account)).filter(usable).map(SubscriberId::account),
+        charging_mode: mode(event).flatten().unwrap_or(config.calls.mode),
+        service: Service::Voice,
+        category: variable(event, &["tollkeeper_category", "cgr_category"])
+            .map_or(config.calls.category.clone(), Into::into),
+        subject: variable(event, &["tollkeeper_subject", "cgr_subject"]).map(Into::into),
+        calling: calling(event, rules),
+        called: if never_refuse { Some(Number::from(dialled)) } else { rules.normalise(dialled) },
+        dialled: Number::from(dialled),
+        offered: offered(event),
+        never_refuse,
+        direction: CallDirection::MobileOriginated,
+        sip: SipData {
+            from_uri: variable(event, &["sip_from_uri"]).map(Number::from),
+            to_uri: variable(event, &["sip_req_uri", "sip_to_uri"]).map(Number::from),
+            call_id_header: variable(event, &["sip_call_id"]).map(Into::into),
+            user_agent: variable(event, &["sip_user_agent"]).map(Into::into),
+            codec: codec(event),
+            ip_address: address.map(Into::into),
+        },
+        node: switch.into(),
+        trunk: trunk.map(|(name, _)| name.into()),
+    }
+}
+
+/// Is this channel one that the dialplan wants charged? Others answer and end without us: voice mail, internal calls.
+pub(crate) fn is_chargeable(event: &Event) -> bool {
+    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype"];
+    !is_free_of_charge(event) && (never_refuse(event) || variable(event, &marked).is_some())
+}
+
+/// The dialplan says that nobody pays for it.
+pub(crate) fn is_free_of_charge(event: &Event) -> bool {
+    mode(event) == Some(None)
+}
+
+/// The dialplan knew the number as one that is never refused, before it asked anybody.
+pub(crate) fn never_refuse(event: &Event) -> bool {
+    variable(event, &["tollkeeper_never_refuse"]) == Some("true")
+}
+
+/// Where the dialplan goes on when the call is admitted: what was dialled, however it is rated.
+pub(crate) fn route(event: &Event) -> &str {
+    event.text("Caller-Destination-Number").unwrap_or_default()
+}
+
+/// The agreed codec.
+pub(super) fn codec(event: &Event) -> Option<Box<str>> {
+    let known = variable(event, &["rtp_use_codec_name"]).or_else(|| filled(event.text("Channel-Read-Codec-Name")));
+    known.map(Into::into)
+}
+
+fn payer(event: &Event) -> Option<&str> {
+    variable(event, &["tollkeeper_account", "cgr_account", "sip_auth_username", "accountcode"])
+}
+
+/// Bytes that were no UTF-8 name nobody.
+fn usable(payer: &&str) -> bool {
+    !payer.is_empty() && !payer.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// A transfer changes `Caller-Destination-Number`, so it is good while the call waits, and only then.
+fn rated_destination(event: &Event) -> &str {
+    let named = variable(event, &["tollkeeper_destination", "cgr_destination"]);
+    let waiting = event.name() == Some(EventName::ChannelPark) || super::is_parked(event);
+    let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
+    let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user", "sip_to_user"]);
+    named.or_else(dialled).or_else(requested).unwrap_or_default()
+}
+
+fn calling(event: &Event, rules: &NumberRules) -> Option<Number> {
+    let number = filled(event.text("Caller-Caller-ID-Number"))?;
+    Some(rules.normalise(number).unwrap_or_else(|| Number::from(number)))
+}
+
+/// `Some(None)`: not charged at all; `None`: nothing is said, or nothing that we know.
+fn mode(event: &Event) -> Option<Option<ChargingMode>> {
+    let word = variable(event, &["tollkeeper_mode", "cgr_reqtype"])?;
+    match word.trim_start_matches('*').to_ascii_lowercase().as_str() {
+        "none" => Some(None),
+        "prepaid" => Some(Some(ChargingMode::Prepaid)),
+        "pseudoprepaid" => Some(Some(ChargingMode::Pseudoprepaid)),
+        "postpaid" => Some(Some(ChargingMode::Postpaid)),
+        "rated" => Some(Some(ChargingMode::Rated)),
+        _ => None,
+    }
+}
+
+fn offered(event: &Event) -> UtcMs {
+    let created = event.created_us().ok().flatten().or_else(|| event.date_timestamp_us().ok().flatten());
+    utc(created.unwrap_or(0))
+}
+
+/// The first of these variables that is set to anything.
+fn variable<'a>(event: &'a Event, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| filled(event.variable(name)))
+}
+
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty() && *text != "_undef_")
+}

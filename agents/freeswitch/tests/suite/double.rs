@@ -1,0 +1,365 @@
+//! A double of FreeSWITCH: its event socket, its channels as far as charging sees them, and its scheduled hangups.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use protocol_codecs::esl::{SwitchCodec, SwitchFrame};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_util::codec::{Encoder, FramedRead};
+
+use crate::recording::{Json, frame};
+
+/// The double. Clones are the same.
+#[derive(Clone)]
+pub struct FreeSwitch {
+    state: Arc<Mutex<State>>,
+    /// Where the agent connects.
+    pub address: String,
+}
+
+/// What it knows and how it behaves.
+pub struct State {
+    /// Every api call but questions, as text without `api`.
+    pub said: Vec<String>,
+    /// Every other command, and every question.
+    pub asked: Vec<String>,
+    /// Event connections so far.
+    pub connections: u32,
+    /// The run.
+    pub core_uuid: String,
+    /// The password it wants.
+    pub password: String,
+    /// Does it take connections?
+    pub reachable: bool,
+    /// Does it answer api calls?
+    pub answers: bool,
+    /// Does it hang up when it is told to?
+    pub obeys: bool,
+    /// Answers by the beginning of the call, instead of the true ones.
+    pub refusals: Vec<(&'static str, &'static str)>,
+    /// Live channels: their last event.
+    pub channels: BTreeMap<String, Json>,
+    /// Channels that only the list has.
+    pub ghosts: Vec<String>,
+    /// Scheduled hangups: channel and time in milliseconds since the epoch.
+    pub scheduled: Vec<(String, i64)>,
+    /// Bytes of one write.
+    pub write_bytes: usize,
+    /// The wall clock.
+    pub now: i64,
+    events: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    /// Dropped to close all connections.
+    open: Vec<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+impl FreeSwitch {
+    /// Listens on a free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let state = State {
+            said: vec![],
+            asked: vec![],
+            connections: 0,
+            core_uuid: "run-1".into(),
+            password: "ClueCon".into(),
+            reachable: true,
+            answers: true,
+            obeys: true,
+            refusals: vec![],
+            channels: BTreeMap::new(),
+            ghosts: vec![],
+            scheduled: vec![],
+            write_bytes: usize::MAX,
+            now: 0,
+            events: None,
+            open: vec![],
+        };
+        let double = Self { state: Arc::new(Mutex::new(state)), address };
+        tokio::spawn(double.clone().accept(listener));
+        double
+    }
+
+    /// What it knows.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is an agent subscribed?
+    pub fn is_connected(&self) -> bool {
+        self.state().events.is_some()
+    }
+
+    /// Closes all connections.
+    pub fn hang_up(&self) {
+        let mut state = self.state();
+        state.events = None;
+        state.open.clear();
+    }
+
+    /// kill -9 and a new start: no channel is left.
+    pub fn restarts(&self, core_uuid: &str) {
+        self.hang_up();
+        let mut state = self.state();
+        state.core_uuid = core_uuid.to_owned();
+        state.channels.clear();
+        state.scheduled.clear();
+    }
+
+    /// An event happens.
+    pub fn say(&self, event: &Json) {
+        self.state().happened(event);
+    }
+
+    /// Bytes for whoever is subscribed.
+    pub fn play(&self, bytes: &[u8]) {
+        self.state().play(bytes);
+    }
+
+    /// Hangups that are due.
+    pub fn tick(&self, now: i64) {
+        let mut state = self.state();
+        state.now = now;
+        while let Some(position) = state.scheduled.iter().position(|(_, due)| *due <= now) {
+            let (channel, _) = state.scheduled.remove(position);
+            state.end(&channel, "ALLOTTED_TIMEOUT");
+        }
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            {
+                let mut state = self.state();
+                if !state.reachable {
+                    continue;
+                }
+                state.open.push(sender.clone());
+            }
+            tokio::spawn(self.clone().serve(stream, sender, receiver));
+        }
+    }
+
+    async fn serve(
+        self,
+        stream: TcpStream,
+        own: mpsc::UnboundedSender<Vec<u8>>,
+        mut to_send: mpsc::UnboundedReceiver<Vec<u8>>,
+    ) {
+        stream.set_nodelay(true).expect("a socket");
+        let weak = own.downgrade();
+        drop(own);
+        let (reading, mut writing) = stream.into_split();
+        let mut commands = FramedRead::new(reading, SwitchCodec);
+        let mut answers = vec![encoded(&SwitchFrame::AuthRequest)];
+        'connected: loop {
+            let piece = self.state().write_bytes;
+            for bytes in answers.drain(..) {
+                for part in bytes.chunks(piece) {
+                    if writing.write_all(part).await.is_err() {
+                        break 'connected;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            answers = tokio::select! {
+                bytes = to_send.recv() => match bytes {
+                    Some(bytes) => vec![bytes],
+                    None => break,
+                },
+                command = commands.next() => match command {
+                    Some(Ok(command)) => self.state().command(&command, weak.upgrade().as_ref()),
+                    Some(Err(_)) | None => break,
+                },
+            };
+        }
+        let (mut state, own) = (self.state(), weak.upgrade());
+        if let (Some(events), Some(own)) = (&state.events, &own)
+            && events.same_channel(own)
+        {
+            state.events = None;
+        }
+    }
+}
+
+impl State {
+    fn play(&mut self, bytes: &[u8]) {
+        if let Some(events) = &self.events {
+            // A connection that is just closing hears nothing more.
+            drop(events.send(bytes.to_vec()));
+        }
+    }
+
+    /// Learns it and tells it.
+    pub fn happened(&mut self, event: &Json) {
+        self.learn(event);
+        self.play(&frame(Value::Object(event.clone()).to_string().as_bytes()));
+    }
+
+    /// What it tells of channels.
+    pub fn learn(&mut self, event: &Json) {
+        let channel = event["Unique-ID"].as_str().expect("text").to_owned();
+        match event["Event-Name"].as_str() {
+            Some("CHANNEL_HANGUP_COMPLETE") => {
+                self.channels.remove(&channel);
+                self.scheduled.retain(|(scheduled, _)| *scheduled != channel);
+            }
+            Some("CHANNEL_HANGUP") => {}
+            _ => {
+                let former = self.channels.insert(channel.clone(), event.clone());
+                if event["Event-Name"] == "CHANNEL_ANSWER"
+                    && let Some(hangup) = former.as_ref().and_then(|former| former.get("variable_execute_on_answer"))
+                {
+                    let seconds = hangup.as_str().expect("text").split(['+', ' ']).nth(2).expect("seconds");
+                    self.schedule(&channel, seconds);
+                }
+                self.keep_variables(&channel, former);
+            }
+        }
+    }
+
+    /// Set by commands, they stay.
+    fn keep_variables(&mut self, channel: &str, former: Option<Json>) {
+        let kept = former.into_iter().flatten();
+        let kept = kept.filter(|(name, _)| name.starts_with("variable_tollkeeper") || name.contains("execute_on"));
+        if let Some(fields) = self.channels.get_mut(channel) {
+            for (name, value) in kept {
+                fields.entry(name).or_insert(value);
+            }
+        }
+    }
+
+    fn schedule(&mut self, channel: &str, seconds: &str) {
+        // On the whole second of the clock, as FreeSWITCH does it.
+        let seconds: i64 = seconds.parse().expect("seconds");
+        self.scheduled.push((channel.to_owned(), (self.now / 1000 + seconds) * 1000 + 100));
+    }
+
+    fn end(&mut self, channel: &str, cause: &str) {
+        let Some(mut event) = self.channels.get(channel).cloned() else { return };
+        let now_us = (self.now * 1000).to_string();
+        for name in ["CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"] {
+            event.insert("Event-Name".into(), name.into());
+            event.insert("Event-Date-Timestamp".into(), now_us.as_str().into());
+            event.insert("Hangup-Cause".into(), cause.into());
+            if name == "CHANNEL_HANGUP_COMPLETE" {
+                event.insert("Caller-Channel-Hangup-Time".into(), now_us.as_str().into());
+                event.insert("variable_hangup_cause_q850".into(), "16".into());
+            }
+            self.happened(&event.clone());
+        }
+    }
+
+    fn command(&mut self, command: &str, own: Option<&mpsc::UnboundedSender<Vec<u8>>>) -> Vec<Vec<u8>> {
+        let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let reply = |text: &str| vec![encoded(&SwitchFrame::Reply(text.to_owned()))];
+        if word != "api" {
+            self.asked.push(command.to_owned());
+        }
+        match word {
+            "auth" if rest == self.password => reply("+OK accepted"),
+            "auth" => reply("-ERR invalid"),
+            "event" => {
+                self.connections += 1;
+                self.events = own.cloned();
+                reply("+OK event listener enabled json")
+            }
+            "nixevent" => reply("+OK event listener disabled"),
+            "bgapi" => {
+                let job = json!({
+                    "Event-Name": "BACKGROUND_JOB",
+                    "Core-UUID": self.core_uuid,
+                    "Event-Date-Timestamp": (self.now * 1000).to_string(),
+                    "Job-UUID": "job-1",
+                });
+                vec![encoded(&SwitchFrame::JobReply("job-1".into())), frame(job.to_string().as_bytes())]
+            }
+            "api" => self.api(rest),
+            other => panic!("the agent said {other}"),
+        }
+    }
+
+    fn api(&mut self, call: &str) -> Vec<Vec<u8>> {
+        let mut words = call.split(' ');
+        let (name, first) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+        if matches!(name, "uuid_exists" | "uuid_dump" | "show" | "version") {
+            self.asked.push(call.to_owned());
+        } else {
+            self.said.push(call.to_owned());
+        }
+        if !self.answers {
+            return vec![];
+        }
+        if let Some((_, answer)) = self.refusals.iter().find(|(begin, _)| call.starts_with(begin)) {
+            return vec![encoded(&SwitchFrame::Api((*answer).to_owned()))];
+        }
+        let known = self.channels.contains_key(&first);
+        let answer = match name {
+            "uuid_exists" => known.to_string(),
+            "show" => self.list(),
+            "version" => "FreeSWITCH Version 1.11.2\n".to_owned(),
+            "sched_hangup" => {
+                let (seconds, channel) = (first, words.next().unwrap_or_default().to_owned());
+                let seconds = seconds.strip_prefix('+').expect("without the sign it hangs up at once").to_owned();
+                self.schedule(&channel, &seconds);
+                "+OK\n".to_owned()
+            }
+            "sched_del" => {
+                let before = self.scheduled.len();
+                self.scheduled.retain(|(channel, _)| *channel != first);
+                format!("+OK Deleted: {}\n", before - self.scheduled.len())
+            }
+            _ if !known => "-ERR No such channel!\n".to_owned(),
+            "uuid_dump" => {
+                let mut event = self.channels[&first].clone();
+                event.insert("Event-Name".into(), "CHANNEL_DATA".into());
+                event.insert("Event-Date-Timestamp".into(), (self.now * 1000).to_string().into());
+                Value::Object(event).to_string()
+            }
+            "uuid_setvar_multi" => {
+                let fields = self.channels.get_mut(&first).expect("known");
+                for pair in call.splitn(3, ' ').nth(2).expect("variables").split(';') {
+                    let (name, value) = pair.split_once('=').expect("a value");
+                    fields.insert(format!("variable_{name}"), value.into());
+                }
+                "+OK\n".to_owned()
+            }
+            "uuid_kill" => {
+                if self.obeys {
+                    self.end(&first, words.next().expect("a cause"));
+                }
+                "+OK\n".to_owned()
+            }
+            "uuid_transfer" => {
+                let fields = self.channels.get_mut(&first).expect("known");
+                fields.insert("Caller-Destination-Number".into(), words.next().expect("an extension").into());
+                fields.insert("variable_current_application".into(), "bridge".into());
+                "+OK\n".to_owned()
+            }
+            _ => "+OK\n".to_owned(),
+        };
+        vec![encoded(&SwitchFrame::Api(answer))]
+    }
+
+    fn list(&self) -> String {
+        let channels = self.channels.values().map(|event| (event["Unique-ID"].clone(), event["Call-Direction"].clone()));
+        let ghosts = self.ghosts.iter().map(|ghost| (Value::from(ghost.as_str()), Value::from("inbound")));
+        let rows: Vec<Value> =
+            channels.chain(ghosts).map(|(uuid, direction)| json!({"uuid": uuid, "direction": direction})).collect();
+        match rows.len() {
+            0 => json!({"row_count": 0}).to_string(),
+            count => json!({"row_count": count, "rows": rows}).to_string(),
+        }
+    }
+}
+
+fn encoded(frame: &SwitchFrame) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    SwitchCodec.encode(frame, &mut bytes).expect("encodes");
+    bytes.to_vec()
+}
