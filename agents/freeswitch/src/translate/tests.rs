@@ -1,1 +1,275 @@
+use agent_call::CallEnd;
+use types::charging::ChargingMode;
+use types::{Cause, EndedBy, ReleaseCause};
 
+use super::*;
+use crate::config::FreeswitchConfig;
+
+/// A channel's event with these fields besides the usual ones; a field without a value is not there.
+fn event(name: &str, fields: &[(&str, Option<&str>)]) -> Event {
+    let mut all = vec![
+        ("Event-Name", Some(name)),
+        ("Core-UUID", Some("run")),
+        ("Unique-ID", Some("abc")),
+        ("Call-Direction", Some("inbound")),
+        ("Channel-Name", Some("sofia/internal/1001@192.0.2.9")),
+        ("Event-Date-Timestamp", Some("1795300010500999")),
+        ("Caller-Channel-Created-Time", Some("1795300000000001")),
+        ("Caller-Channel-Answered-Time", Some("0")),
+        ("Caller-Channel-Hangup-Time", Some("0")),
+        ("Caller-Destination-Number", Some("004930123456")),
+        ("Caller-Caller-ID-Number", Some("00493099")),
+        ("variable_sip_req_user", Some("004930123456")),
+    ];
+    all.retain(|(field, _)| !fields.iter().any(|(other, _)| other == field));
+    all.extend(fields);
+    let pairs = all.iter().filter_map(|(field, value)| Some((*field, (*value)?)));
+    let json: serde_json::Map<String, serde_json::Value> =
+        pairs.map(|(field, value)| (field.to_owned(), value.into())).collect();
+    Event::from_json(serde_json::Value::Object(json).to_string().as_bytes()).unwrap()
+}
+
+fn told(event: &Event) -> Result<News, &'static str> {
+    match translate("fs1", event) {
+        Ok(Told::Call { session, news, .. }) => {
+            assert_eq!(session.as_str(), "fs1/run/1795300000000001-abc");
+            Ok(news)
+        }
+        Ok(Told::Ignored(reason)) => Err(reason),
+        Err(TranslateError::Nameless) => Err("nameless"),
+        Err(TranslateError::Timeless) => Err("timeless"),
+        Err(TranslateError::Field(_)) => Err("field"),
+    }
+}
+
+#[test]
+fn every_event_is_news_or_ignored_for_a_reason() {
+    let bridged = event("CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", Some("b"))]);
+    assert_eq!(told(&bridged), Ok(News::Bridged(Some("b".into()))));
+    for (name, expected) in [
+        ("CHANNEL_PARK", Ok(News::Parked)),
+        ("CHANNEL_PROGRESS", Ok(News::Ringing)),
+        ("CHANNEL_PROGRESS_MEDIA", Ok(News::Ringing)),
+        ("CHANNEL_ANSWER", Ok(News::Answered)),
+        ("CHANNEL_HOLD", Ok(News::Held)),
+        ("CHANNEL_UNHOLD", Ok(News::Resumed)),
+        ("CHANNEL_BRIDGE", Ok(News::Bridged(None))),
+        ("CHANNEL_HANGUP", Ok(News::HungUp)),
+        ("CHANNEL_HANGUP_COMPLETE", Ok(News::Completed)),
+        ("HEARTBEAT", Err("heartbeat")),
+        ("SHUTDOWN", Err("shutdown")),
+        ("BACKGROUND_JOB", Err("job_of_another")),
+        ("CHANNEL_CREATE", Err("unknown_event")),
+        ("SOMETHING_NEW", Err("unknown_event")),
+    ] {
+        assert_eq!(told(&event(name, &[])), expected, "{name}");
+    }
+    let rows: &[(&str, Option<&str>, &str)] = &[
+        ("Call-Direction", Some("outbound"), "b_leg"),
+        ("Call-Direction", None, "no_direction"),
+        ("variable_originating_leg_uuid", Some("x"), "b_leg"),
+        ("Channel-Name", Some("loopback/49-b"), "loopback_leg"),
+        ("Unique-ID", None, "nameless"),
+        ("Core-UUID", None, "nameless"),
+        ("Caller-Channel-Created-Time", Some("0"), "nameless"),
+        ("Event-Date-Timestamp", None, "timeless"),
+        ("Event-Date-Timestamp", Some("soon"), "field"),
+    ];
+    for (field, value, expected) in rows {
+        assert_eq!(told(&event("CHANNEL_ANSWER", &[(field, *value)])), Err(*expected), "{field} {value:?}");
+    }
+}
+
+#[test]
+fn a_fresh_answer_has_no_age_and_a_dump_has() {
+    let answered = [("Caller-Channel-Answered-Time", Some("1795300010480001"))];
+    let rows = [("CHANNEL_ANSWER", 0, 0), ("CHANNEL_ANSWER", 5_000, 5_000), ("CHANNEL_DATA", 0, 20)];
+    for (name, late_ms, elapsed_ms) in rows {
+        let answer = answer(&event(name, &answered), late_ms).unwrap().unwrap();
+        assert_eq!((answer.at, answer.elapsed_ms), (UtcMs(1_795_300_010_480), elapsed_ms), "{name}");
+    }
+    assert_eq!(answer(&event("CHANNEL_DATA", &[]), 0), Ok(None));
+}
+
+fn config() -> FreeswitchConfig {
+    let text = "name = \"a\"\ntenant = \"t\"\nswitches = []\n[trunks.carrier]\naddresses = [\"192.0.2.7\"]\naccount = \"carrier\"\n[trunks.carrier.numbers]\nbare_is_international = true";
+    toml::from_str(text).unwrap()
+}
+
+fn offered(fields: &[(&str, Option<&str>)]) -> agent_call::CallOffer {
+    offer(&config(), "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields))
+}
+
+#[test]
+fn who_pays_is_what_the_switch_knows() {
+    let rows: &[(&[(&str, Option<&str>)], Option<&str>)] = &[
+        (&[], None),
+        (&[("variable_accountcode", Some("code"))], Some("code")),
+        (&[("variable_accountcode", Some("code")), ("variable_sip_auth_username", Some("user"))], Some("user")),
+        (&[("variable_sip_auth_username", Some("user")), ("variable_cgr_account", Some("cgr"))], Some("cgr")),
+        (&[("variable_cgr_account", Some("cgr")), ("variable_tollkeeper_account", Some("own"))], Some("own")),
+        (&[("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
+        (&[("variable_tollkeeper_trunk", Some("carrier"))], Some("carrier")),
+        (&[("variable_tollkeeper_trunk", Some("other")), ("variable_sip_network_ip", Some("192.0.2.7"))], None),
+        (&[("variable_sip_from_user", Some("victim")), ("Caller-Username", Some("victim"))], None),
+        (&[("variable_sip_h_X-Account", Some("victim"))], None),
+        (&[("variable_cgr_account", Some("a\u{FFFD}"))], None),
+    ];
+    for (fields, expected) in rows {
+        let payer = offered(fields).payer;
+        assert_eq!(payer.as_ref().map(|payer| payer.value.expose()), *expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn words_of_both_dialplans_are_read() {
+    for (prefix, star) in [("variable_tollkeeper", ""), ("variable_cgr", "*")] {
+        let mode_field = if star.is_empty() { format!("{prefix}_mode") } else { format!("{prefix}_reqtype") };
+        let names = ["tenant", "category", "subject", "destination"].map(|name| format!("{prefix}_{name}"));
+        for (word, mode) in [
+            ("prepaid", ChargingMode::Prepaid),
+            ("pseudoprepaid", ChargingMode::Pseudoprepaid),
+            ("postpaid", ChargingMode::Postpaid),
+            ("rated", ChargingMode::Rated),
+            ("something", ChargingMode::Prepaid),
+        ] {
+            let word = format!("{star}{word}");
+            let mut fields = vec![(mode_field.as_str(), Some(word.as_str()))];
+            fields.extend(names.iter().map(String::as_str).zip([Some("te"), Some("ca"), Some("su"), Some("+44207")]));
+            let offer = offered(&fields);
+            assert_eq!(offer.charging_mode, mode, "{word}");
+            assert_eq!((&*offer.category, offer.subject.as_deref()), ("ca", Some("su")));
+            assert_eq!(offer.tenant.as_str(), "te");
+            assert_eq!(offer.called.as_ref().map(|called| called.expose()), Some("+44207"));
+        }
+        let none = format!("{star}none");
+        assert!(is_free_of_charge(&event("CHANNEL_PARK", &[(&mode_field, Some(&none))])));
+        assert!(!is_chargeable(&event("CHANNEL_ANSWER", &[(&mode_field, Some(&none))])));
+    }
+    assert!(!is_chargeable(&event("CHANNEL_ANSWER", &[("variable_accountcode", Some("1001"))])));
+    assert!(is_chargeable(&event("CHANNEL_ANSWER", &[(&format!("variable_{SESSION_VARIABLE}"), Some("s"))])));
+    assert!(is_chargeable(&event("CHANNEL_ANSWER", &[("variable_tollkeeper_never_refuse", Some("true"))])));
+    assert!(!is_chargeable(&event("CHANNEL_ANSWER", &[("variable_tollkeeper_never_refuse", Some("no"))])));
+}
+
+/// A transfer changes the switch's own field, which is good while the call waits and only then.
+#[test]
+fn the_destination_is_what_was_dialled() {
+    let transferred = ("Caller-Destination-Number", Some("00441"));
+    let dialled = format!("variable_{DIALLED_VARIABLE}");
+    let rows: &[(&str, &[(&str, Option<&str>)], &str)] = &[
+        ("CHANNEL_PARK", &[transferred], "00441"),
+        ("CHANNEL_ANSWER", &[transferred], "004930123456"),
+        ("CHANNEL_DATA", &[transferred, ("variable_current_application", Some("park"))], "00441"),
+        ("CHANNEL_ANSWER", &[transferred, (&dialled, Some("00495"))], "00495"),
+        ("CHANNEL_ANSWER", &[(&dialled, Some("00495")), ("variable_cgr_destination", Some("00496"))], "00496"),
+    ];
+    for (name, fields, expected) in rows {
+        let offer = offer(&config(), "fs1", SessionId::from("s"), &event(name, fields));
+        assert_eq!(offer.dialled.expose(), *expected, "{name} {fields:?}");
+    }
+}
+
+#[test]
+fn numbers_follow_their_trunk() {
+    let bare = ("Caller-Destination-Number", Some("4930123456"));
+    assert_eq!(offered(&[bare]).called, None);
+    let of_trunk = offered(&[bare, ("variable_sip_network_ip", Some("192.0.2.7"))]);
+    assert_eq!(of_trunk.called.as_ref().map(|called| called.expose()), Some("+4930123456"));
+    assert_eq!((of_trunk.trunk.as_deref(), of_trunk.offered), (Some("carrier"), UtcMs(1_795_300_000_000)));
+}
+
+const ANSWERED: (&str, Option<&str>) = ("Caller-Channel-Answered-Time", Some("1795300005000700"));
+
+fn ended(fields: &[(&str, Option<&str>)], late_ms: u64, released: bool) -> CallEnd {
+    let hangup = ("Caller-Channel-Hangup-Time", Some("1795300010400300"));
+    let mut all = vec![hangup];
+    all.extend(fields);
+    let event = event("CHANNEL_HANGUP_COMPLETE", &all);
+    completed(&event, UtcMs(1_795_300_010_500), late_ms, released).unwrap()
+}
+
+#[test]
+fn an_end_says_who_and_why() {
+    let cause = |word| ("Hangup-Cause", Some(word));
+    let by = |word| ("variable_sip_hangup_disposition", Some(word));
+    let q850 = |word| ("variable_hangup_cause_q850", Some(word));
+    let rows: &[(&[(&str, Option<&str>)], bool, EndedBy, u8, Option<ReleaseCause>)] = &[
+        (&[ANSWERED, cause("NORMAL_CLEARING"), by("recv_bye"), q850("16")], false, EndedBy::Caller, 16, None),
+        (&[ANSWERED, cause("NORMAL_CLEARING"), by("send_bye"), q850("16")], false, EndedBy::Callee, 16, None),
+        (
+            &[ANSWERED, cause("ALLOTTED_TIMEOUT"), by("send_bye"), q850("16")],
+            false,
+            EndedBy::Switch,
+            16,
+            Some(ReleaseCause::Backstop),
+        ),
+        (&[ANSWERED, cause("ALLOTTED_TIMEOUT"), by("send_bye"), q850("16")], true, EndedBy::Tollkeeper, 16, None),
+        (&[ANSWERED, cause("MANAGER_REQUEST"), by("send_bye")], false, EndedBy::Switch, 16, None),
+        (&[ANSWERED, cause("SYSTEM_SHUTDOWN"), by("send_bye")], false, EndedBy::Switch, 16, None),
+        (&[cause("USER_BUSY"), by("send_refuse"), q850("17")], false, EndedBy::Callee, 17, None),
+        (&[cause("USER_BUSY"), by("send_refuse"), q850("900")], false, EndedBy::Callee, 17, None),
+        (
+            &[cause("NORMAL_TEMPORARY_FAILURE"), ("variable_last_app", Some("park"))],
+            false,
+            EndedBy::Switch,
+            41,
+            Some(ReleaseCause::ChargingUnavailable),
+        ),
+        (&[cause("SOMETHING_NEW")], false, EndedBy::Unknown, 31, None),
+        (&[], false, EndedBy::Unknown, 31, None),
+    ];
+    for (fields, released, by, number, release_cause) in rows {
+        let end = ended(fields, 0, *released);
+        let found = (end.by, end.cause, end.release_cause);
+        assert_eq!(found, (*by, Cause(*number), *release_cause), "{fields:?}");
+        assert_eq!(end.at, UtcMs(1_795_300_010_400));
+        assert!(!end.replayed);
+    }
+    assert_eq!(ended(&[ANSWERED], 0, false).answered, Some(UtcMs(1_795_300_005_000)));
+}
+
+#[test]
+fn a_cancelled_call_is_one_that_was_not_answered() {
+    let cancel = ("Hangup-Cause", Some("ORIGINATOR_CANCEL"));
+    let status = ("variable_sip_invite_failure_status", Some("487"));
+    let end = ended(&[cancel, status], 0, false);
+    assert_eq!((end.cancelled, end.sip_status), (true, Some(487)));
+    let end = ended(&[cancel, status, ANSWERED], 0, false);
+    assert_eq!((end.cancelled, end.sip_status), (false, None));
+    for broken in ["200", "99999", "-1", "busy"] {
+        assert_eq!(ended(&[("variable_sip_invite_failure_status", Some(broken))], 0, false).sip_status, None);
+    }
+}
+
+#[test]
+fn an_end_told_late_is_marked() {
+    assert!(ended(&[], 3_000, false).replayed, "on the way");
+    let held_up = ("Event-Date-Timestamp", Some("1795300012000000"));
+    let event = event("CHANNEL_HANGUP_COMPLETE", &[("Caller-Channel-Hangup-Time", Some("1795300010400300")), held_up]);
+    assert!(completed(&event, UtcMs(1_795_300_012_000), 0, false).unwrap().replayed, "inside the switch");
+}
+
+#[test]
+fn quality_is_of_media_that_came() {
+    let fields = |packets| {
+        [
+            ("variable_rtp_audio_in_media_packet_count", Some(packets)),
+            ("variable_rtp_audio_in_jitter_max_variance", Some("84.95")),
+            ("variable_rtp_audio_in_jitter_loss_rate", Some("1.25")),
+            ("variable_rtp_audio_in_mos", Some("4.50")),
+            ("variable_rtp_use_codec_name", Some("PCMU")),
+        ]
+    };
+    let end = ended(&fields("200"), 0, false);
+    let quality = end.qos.unwrap();
+    let scaled = (quality.jitter.unwrap().scaled, quality.packet_loss.unwrap().scaled, quality.mos.unwrap().scaled);
+    assert_eq!(scaled, (84_950, 125, 450));
+    assert_eq!(end.codec.as_deref(), Some("PCMU"));
+    assert_eq!(ended(&fields("0"), 0, false).qos, None);
+    let mut broken = fields("200").to_vec();
+    broken[1].1 = Some("nan");
+    broken[3].1 = Some("9.9");
+    let quality = ended(&broken, 0, false).qos.unwrap();
+    assert_eq!((quality.jitter, quality.mos, quality.packet_loss.is_some()), (None, None, true));
+}
