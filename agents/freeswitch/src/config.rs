@@ -119,16 +119,18 @@ impl FreeswitchConfig {
                 fault(format!("switches[{index}].name"), "stands twice; each switch needs a name of its own");
             }
             if !is_name(&switch.name) {
-                fault(format!("switches[{index}].name"), "must be 1 to 64 letters, digits, dots, dashes or underscores");
+                fault(
+                    format!("switches[{index}].name"),
+                    "must be 1 to 64 letters, digits, dots, dashes or underscores",
+                );
             }
             if switch.address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
                 fault(format!("switches[{index}].address"), "must be host:port, such as 127.0.0.1:8021");
             }
         }
-        for (key, context, needed) in [
-            ("admitted_context", &self.admitted_context, true),
-            ("refuse_context", &self.refuse_context, false),
-        ] {
+        for (key, context, needed) in
+            [("admitted_context", &self.admitted_context, true), ("refuse_context", &self.refuse_context, false)]
+        {
             if !is_name(context) && (needed || !context.is_empty()) {
                 fault(key.into(), "must be a context's name: letters, digits, dots, dashes or underscores");
             }

@@ -139,13 +139,7 @@ impl Agent {
         Ok(())
     }
 
-    fn completed(
-        &mut self,
-        session: SessionId,
-        event: &Event,
-        at: UtcMs,
-        late_ms: u64,
-    ) -> Result<(), TranslateError> {
+    fn completed(&mut self, session: SessionId, event: &Event, at: UtcMs, late_ms: u64) -> Result<(), TranslateError> {
         let end = translate::completed(event, at, late_ms, self.was_released(&session))?;
         self.hung_up.retain(|(_, waiting, _)| *waiting != session);
         if self.driver.finished_lately(&session) {

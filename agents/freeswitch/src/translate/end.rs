@@ -15,8 +15,8 @@ pub(crate) fn hung_up(event: &Event, at: UtcMs, released: bool) -> Result<CallEn
     let disposition = event.variable("sip_hangup_disposition");
     let q850 = event.variable("hangup_cause_q850").and_then(|text| text.parse::<u8>().ok());
     let number = q850.filter(|number| *number < 128).or(cause.map(HangupCause::q850));
-    let cancelled = answered.is_none()
-        && (cause == Some(HangupCause::OriginatorCancel) || disposition == Some("recv_cancel"));
+    let cancelled =
+        answered.is_none() && (cause == Some(HangupCause::OriginatorCancel) || disposition == Some("recv_cancel"));
     // Of a leg that was refused, by the switch or behind it.
     let status = event.variable("sip_invite_failure_status").and_then(|text| text.parse::<u16>().ok());
     let status = status.filter(|status| answered.is_none() && (300..700).contains(status));

@@ -5,8 +5,13 @@ use types::{Cause, EndedBy, ReleaseCause};
 use super::*;
 use crate::config::FreeswitchConfig;
 
+type Fields<'a> = &'a [(&'a str, Option<&'a str>)];
+
+/// What an end is told by, whether we asked for it, and what it is then.
+type EndRow<'a> = (Fields<'a>, bool, EndedBy, u8, Option<ReleaseCause>);
+
 /// A channel's event with these fields besides the usual ones; a field without a value is not there.
-fn event(name: &str, fields: &[(&str, Option<&str>)]) -> Event {
+fn event(name: &str, fields: Fields<'_>) -> Event {
     let mut all = vec![
         ("Event-Name", Some(name)),
         ("Core-UUID", Some("run")),
@@ -96,13 +101,13 @@ fn config() -> FreeswitchConfig {
     toml::from_str(text).unwrap()
 }
 
-fn offered(fields: &[(&str, Option<&str>)]) -> agent_call::CallOffer {
+fn offered(fields: Fields<'_>) -> agent_call::CallOffer {
     offer(&config(), "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields))
 }
 
 #[test]
 fn who_pays_is_what_the_switch_knows() {
-    let rows: &[(&[(&str, Option<&str>)], Option<&str>)] = &[
+    let rows: &[(Fields<'_>, Option<&str>)] = &[
         (&[], None),
         (&[("variable_accountcode", Some("code"))], Some("code")),
         (&[("variable_accountcode", Some("code")), ("variable_sip_auth_username", Some("user"))], Some("user")),
@@ -157,7 +162,7 @@ fn words_of_both_dialplans_are_read() {
 fn the_destination_is_what_was_dialled() {
     let transferred = ("Caller-Destination-Number", Some("00441"));
     let dialled = format!("variable_{DIALLED_VARIABLE}");
-    let rows: &[(&str, &[(&str, Option<&str>)], &str)] = &[
+    let rows: &[(&str, Fields<'_>, &str)] = &[
         ("CHANNEL_PARK", &[transferred], "00441"),
         ("CHANNEL_ANSWER", &[transferred], "004930123456"),
         ("CHANNEL_DATA", &[transferred, ("variable_current_application", Some("park"))], "00441"),
@@ -181,7 +186,7 @@ fn numbers_follow_their_trunk() {
 
 const ANSWERED: (&str, Option<&str>) = ("Caller-Channel-Answered-Time", Some("1795300005000700"));
 
-fn ended(fields: &[(&str, Option<&str>)], late_ms: u64, released: bool) -> CallEnd {
+fn ended(fields: Fields<'_>, late_ms: u64, released: bool) -> CallEnd {
     let hangup = ("Caller-Channel-Hangup-Time", Some("1795300010400300"));
     let mut all = vec![hangup];
     all.extend(fields);
@@ -194,7 +199,7 @@ fn an_end_says_who_and_why() {
     let cause = |word| ("Hangup-Cause", Some(word));
     let by = |word| ("variable_sip_hangup_disposition", Some(word));
     let q850 = |word| ("variable_hangup_cause_q850", Some(word));
-    let rows: &[(&[(&str, Option<&str>)], bool, EndedBy, u8, Option<ReleaseCause>)] = &[
+    let rows: &[EndRow<'_>] = &[
         (&[ANSWERED, cause("NORMAL_CLEARING"), by("recv_bye"), q850("16")], false, EndedBy::Caller, 16, None),
         (&[ANSWERED, cause("NORMAL_CLEARING"), by("send_bye"), q850("16")], false, EndedBy::Callee, 16, None),
         (

@@ -7,8 +7,11 @@ use crate::recording::{frame, replaced};
 use crate::stage::Stage;
 use crate::synthetic::{Call, stage};
 
+type Fields = &'static [(&'static str, &'static str)];
+type Change = fn(&mut agent_freeswitch::FreeswitchConfig);
+
 /// (fields of the parked call, balance, what is said, the record).
-const REFUSALS: &[(&[(&str, &str)], &str, &str, &str)] = &[
+const REFUSALS: &[(Fields, &str, &str, &str)] = &[
     (&[], "0.00", "uuid_transfer a 402 XML tollkeeper_refused", "EVENT Failed 402 CREDIT_EXHAUSTED cost 0"),
     (
         &[("variable_cgr_account", "ghost")],
@@ -149,10 +152,7 @@ async fn a_call_cancelled_while_it_is_admitted_is_no_fault() {
     let (mut stage, mut call) = (stage("1.00", |_| {}).await, Call::new("a"));
     stage.switch.state().refusals = vec![("uuid_setvar_multi", "-ERR No such channel!\n")];
     call.parks(&mut stage).await;
-    stage.until("the question", |stage| {
-        stage.switch.state().asked.iter().any(|asked| asked == "uuid_exists a")
-    })
-    .await;
+    stage.until("the question", |stage| stage.switch.state().asked.iter().any(|asked| asked == "uuid_exists a")).await;
     let cancel = [("Hangup-Cause", "ORIGINATOR_CANCEL"), ("variable_sip_hangup_disposition", "recv_cancel")];
     call.ends(&mut stage, &cancel).await;
     stage.expect_settled("cancelled", &["EVENT Cancelled cost 0"], "1.00").await;
@@ -164,7 +164,7 @@ async fn a_call_cancelled_while_it_is_admitted_is_no_fault() {
 #[tokio::test(start_paused = true)]
 async fn only_the_inbound_leg_that_waits_for_us_is_charged() {
     let mut stage = stage("1.00", |config| config.parked_contexts = vec!["public".into()]).await;
-    let legs: &[&[(&str, &str)]] = &[
+    let legs: &[Fields] = &[
         &[("Call-Direction", "outbound")],
         &[("Channel-Name", "loopback/4917-b")],
         &[("variable_originating_leg_uuid", "a")],
@@ -268,7 +268,7 @@ async fn the_caller_is_warned_once_and_the_other_leg_ended_when_the_first_does_n
 
 #[tokio::test(start_paused = true)]
 async fn hold_is_charged_unless_it_is_free() {
-    let rows: [(fn(&mut agent_freeswitch::FreeswitchConfig), &str, &str); 2] = [
+    let rows: [(Change, &str, &str); 2] = [
         (|_| {}, "STOP Normal 10.000s cost 0.1", "0.90"),
         (|config| config.calls.hold = agent_call::HoldCharging::Free, "STOP Normal 6.000s cost 0.06", "0.94"),
     ];
@@ -348,7 +348,7 @@ async fn a_latin_1_name_is_charged_like_any_other() {
 }
 
 /// (fields, the account that the core is asked for; absent: nobody).
-const PAYERS: &[(&[(&str, &str)], Option<&str>)] = &[
+const PAYERS: &[(Fields, Option<&str>)] = &[
     (&[("variable_tollkeeper_account", "t"), ("variable_sip_auth_username", "u")], Some("t")),
     (&[("variable_sip_auth_username", "u")], Some("1001")),
     (&[("variable_cgr_account", ""), ("variable_sip_auth_username", "u")], Some("u")),

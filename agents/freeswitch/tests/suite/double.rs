@@ -38,7 +38,10 @@ pub struct State {
     pub reachable: bool,
     /// Does it answer api calls?
     pub answers: bool,
-    /// Does it hang up when it is told to?
+    /// Does it send heartbeats?
+    pub heartbeats: bool,
+    heartbeat: i64,
+    /// Does it hang up when it is told to, now or later?
     pub obeys: bool,
     /// Answers by the beginning of the call, instead of the true ones.
     pub refusals: Vec<(&'static str, &'static str)>,
@@ -70,6 +73,8 @@ impl FreeSwitch {
             password: "ClueCon".into(),
             reachable: true,
             answers: true,
+            heartbeats: true,
+            heartbeat: 0,
             obeys: true,
             refusals: vec![],
             channels: BTreeMap::new(),
@@ -121,10 +126,22 @@ impl FreeSwitch {
         self.state().play(bytes);
     }
 
-    /// Hangups that are due.
+    /// Heartbeats and hangups that are due.
     pub fn tick(&self, now: i64) {
         let mut state = self.state();
         state.now = now;
+        if state.heartbeats && now - state.heartbeat >= 20_000 {
+            state.heartbeat = now;
+            let heartbeat = json!({
+                "Event-Name": "HEARTBEAT",
+                "Core-UUID": state.core_uuid,
+                "Event-Date-Timestamp": (now * 1000).to_string(),
+            });
+            state.play(&frame(heartbeat.to_string().as_bytes()));
+        }
+        if !state.obeys {
+            return;
+        }
         while let Some(position) = state.scheduled.iter().position(|(_, due)| *due <= now) {
             let (channel, _) = state.scheduled.remove(position);
             state.end(&channel, "ALLOTTED_TIMEOUT");
@@ -347,7 +364,8 @@ impl State {
     }
 
     fn list(&self) -> String {
-        let channels = self.channels.values().map(|event| (event["Unique-ID"].clone(), event["Call-Direction"].clone()));
+        let channels =
+            self.channels.values().map(|event| (event["Unique-ID"].clone(), event["Call-Direction"].clone()));
         let ghosts = self.ghosts.iter().map(|ghost| (Value::from(ghost.as_str()), Value::from("inbound")));
         let rows: Vec<Value> =
             channels.chain(ghosts).map(|(uuid, direction)| json!({"uuid": uuid, "direction": direction})).collect();

@@ -47,7 +47,6 @@ const CASES: &[Case] = &[
         change: |config| config.refuse_context = "".into(),
         records: &["EVENT Failed 402 CREDIT_EXHAUSTED cost 0"],
         said: &["uuid_kill * OUTGOING_CALL_BARRED"],
-        ..PLAIN
     },
     Case { name: "27_cancel_parked", records: &["EVENT Cancelled 487 cost 0"], ..PLAIN },
     // Not parked, and nothing in the dialplan says that anybody pays: voice mail, internal calls.
@@ -87,7 +86,7 @@ async fn play(case: &Case, write_bytes: usize) {
 
 /// Each event at its time; after the call parked the agent says so many commands.
 async fn replay(stage: &mut Stage, recording: &Recording, commands: usize) {
-    stage.switch.state().obeys = false;
+    (stage.switch.state().obeys, stage.switch.state().heartbeats) = (false, false);
     for (body, event) in &recording.events {
         stage.pass(u64::try_from(event_ms(event) - stage.now()).unwrap_or(0)).await;
         if event.contains_key("Unique-ID") {
@@ -131,6 +130,22 @@ async fn a_record_has_all_that_the_recording_tells() {
     for (path, expected) in rows {
         assert_eq!(stop.pointer(path).and_then(|value| value.as_str()), Some(expected), "{path}");
     }
-    assert_eq!(stop["qos"]["mos"].to_string(), "4.5");
+    assert!(stop["qos"].is_null(), "no media came");
+    stage.finish().await;
+}
+
+/// A dialplan that marks its calls but lets them through without us: charged from the switch's own answer, with the
+/// quality of its media.
+#[tokio::test(start_paused = true)]
+async fn a_recorded_call_that_nobody_parked_is_adopted() {
+    let recording = Recording::load("10_json_bridged").marked();
+    let plan = Plan { begin_ms: recording.begin_ms(), balance: "10.00", change: |_| {} };
+    let mut stage = Stage::set(plan).await;
+    replay(&mut stage, &recording, 0).await;
+    stage.expect_settled("adopted", &["START", "STOP Normal 4.040s cost 0.05"], "9.95").await;
+    let stop = serde_json::to_value(&stage.full_records()[1]).expect("JSON");
+    for (path, expected) in [("/qos/mos", "4.5"), ("/qos/jitter", "84.95"), ("/qos/packetLoss", "0.0")] {
+        assert_eq!(stop.pointer(path).map(ToString::to_string).as_deref(), Some(expected), "{path}");
+    }
     stage.finish().await;
 }

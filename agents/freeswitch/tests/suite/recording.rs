@@ -20,9 +20,21 @@ impl Recording {
         let path = folder.join(format!("{name}.s2c.raw"));
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let events = bodies(&bytes).into_iter().filter_map(|body| {
-            let body = replaced(&replaced(&body, b"park1", crate::synthetic::GERMANY.as_bytes()), b"acc1001", b"1001");
+            let number = crate::synthetic::GERMANY.as_bytes();
+            let body = replaced(&replaced(&body, b"park1", number), b"br5091", number);
+            let body = replaced(&body, b"acc1001", b"1001");
             let json: Json = serde_json::from_str(&String::from_utf8_lossy(&body)).ok()?;
             json.contains_key("Event-Name").then_some((body, json))
+        });
+        Self { events: events.collect() }
+    }
+
+    /// As if the dialplan had marked its calls as to be charged.
+    pub fn marked(self) -> Self {
+        let events = self.events.into_iter().map(|(body, _)| {
+            let body = replaced(&body, b"variable_accountcode", b"variable_cgr_account");
+            let json = serde_json::from_str(&String::from_utf8_lossy(&body)).expect("JSON");
+            (body, json)
         });
         Self { events: events.collect() }
     }

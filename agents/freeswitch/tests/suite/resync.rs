@@ -116,7 +116,7 @@ async fn an_unknown_answered_call_is_adopted_or_released_as_configured() {
         stage.pass(4_000).await;
         stage.switch.state().reachable = true;
         stage.connected(2).await;
-        stage.until("the core asked", |stage| stage.core.requests().len() == 1).await;
+        stage.until("the core asked", |stage| !stage.core.requests().is_empty()).await;
         if unknown_calls == UnknownCalls::Release {
             stage.eventually("STOP", |stage| stage.records().len() == 2).await;
             assert_eq!(stage.said_of("uuid_kill"), ["uuid_kill a MANAGER_REQUEST"]);
@@ -134,7 +134,8 @@ async fn an_unknown_answered_call_is_adopted_or_released_as_configured() {
 /// Not marked by the dialplan: not ours, whatever the list says.
 #[tokio::test(start_paused = true)]
 async fn an_answered_call_that_nobody_marked_is_left_alone() {
-    let (mut stage, mut call) = (stage("10.00", |config| config.calls.unknown_calls = UnknownCalls::Release).await, Call::new("a"));
+    let (mut stage, mut call) =
+        (stage("10.00", |config| config.calls.unknown_calls = UnknownCalls::Release).await, Call::new("a"));
     for field in ["variable_cgr_account", "variable_cgr_reqtype"] {
         call.further.insert(field.into(), serde_json::Value::Null);
     }

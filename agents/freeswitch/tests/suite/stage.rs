@@ -181,7 +181,7 @@ impl Stage {
 
     /// All records that are on disk.
     pub fn full_records(&self) -> Vec<CallRecord> {
-        let records = cdr_journal::tail(&self.folder.path().join("journal"), false, usize::MAX).expect("readable");
+        let records = cdr_journal::tail(self.folder.path().join("journal"), false, usize::MAX).expect("readable");
         records.map(|record| record.expect("readable").record).collect()
     }
 
