@@ -83,6 +83,7 @@ async fn an_event_with_a_fault_costs_only_itself() {
     }
     call.connects(&mut stage).await;
     stage.pass(1_000).await;
+    stage.until("START", |stage| stage.records() == ["START"]).await;
     call.says(&mut stage, "CHANNEL_HANGUP_COMPLETE", &[("Caller-Channel-Hangup-Time", "yesterday")]).await;
     stage.settle().await;
     assert_eq!(stage.records(), ["START"], "an end without a time is no end");

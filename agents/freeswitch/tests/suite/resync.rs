@@ -50,6 +50,7 @@ async fn ghosts_of_the_list_are_not_calls() {
     stage.switch.hang_up();
     stage.connected(2).await;
     stage.pass(5_000).await;
+    stage.until("START", |stage| !stage.records().is_empty()).await;
     assert_eq!((stage.core.requests().len(), stage.records()), (1, vec!["START".to_owned()]));
     stage.switch.state().channels.clear();
     stage.eventually("STOP", |stage| stage.records().len() == 2).await;
