@@ -1,11 +1,15 @@
 //! The kinds of agents. A further one is its crate, one file here, and one line in [`REGISTRY`].
 
+mod freeswitch;
 mod kamailio;
+mod shared;
 
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+use agent_runtime::{CallConfig, CallDriver, CallLog, Clock, DriverParts};
+use anyhow::Context as _;
 use cdr_journal::Journal;
 use charging_client::{ChargingTransport, Client, ClientConfig};
 use tokio::task::JoinSet;
@@ -14,8 +18,10 @@ use types::ClientId;
 
 use crate::config::{Comment, Faults, Section};
 
+pub use shared::COMMENTS;
+
 /// Every kind of agent this binary has.
-pub const REGISTRY: &[&AgentKind] = &[&kamailio::KIND];
+pub const REGISTRY: &[&AgentKind] = &[&freeswitch::KIND, &kamailio::KIND];
 
 /// One kind of agent.
 pub struct AgentKind {
@@ -23,7 +29,7 @@ pub struct AgentKind {
     pub name: &'static str,
     /// Reads a table of this kind; what is wrong with it is reported.
     pub read: fn(&Section<'_>, &mut Faults) -> Option<Arc<dyn AgentConfig>>,
-    /// What its keys mean, paths below the table.
+    /// What its own keys mean, paths below the table; [`COMMENTS`] has those of every kind.
     pub comments: &'static [Comment],
     /// A small table of this kind.
     pub example: &'static str,
@@ -62,6 +68,25 @@ pub struct AgentPlace<'a> {
 }
 
 impl AgentPlace<'_> {
+    /// The calls of one switch, still empty: with their client of the core and their proofs of life on disk.
+    pub fn driver(&mut self, agent: &str, switch: &str, calls: &CallConfig) -> anyhow::Result<CallDriver> {
+        let client_id = ClientId::from(format!("{agent}/{switch}"));
+        let directory = self.data_dir.join("agents").join(agent).join(switch);
+        let (call_log, proven_before) = CallLog::open(&directory)
+            .with_context(|| format!("proofs of life of switch {switch} in {}", directory.display()))?;
+        Ok(CallDriver::new(DriverParts {
+            switch: Arc::from(switch),
+            settings: calls.settings(client_id.clone()),
+            authorise_timeout: calls.authorise_timeout.std(),
+            maximum_calls: usize::try_from(calls.maximum_calls).unwrap_or(usize::MAX),
+            charging: self.client(client_id),
+            journal: Arc::clone(&self.journal),
+            call_log: Some(call_log),
+            proven_before,
+            clock: Clock::system(),
+        }))
+    }
+
     /// A charging client of this name; kept for metrics and for the drain.
     pub fn client(&mut self, client_id: ClientId) -> Client {
         let client = Client::start(client_id, Arc::clone(&self.transport), &self.client);

@@ -25,12 +25,8 @@ pub(super) fn commented(config: &Config) -> Result<String, toml::ser::Error> {
     }
     for agent in &config.agents {
         let kind = agents::REGISTRY.iter().find(|kind| kind.name == agent.kind());
-        printer.element(
-            "agent",
-            agent.kind(),
-            agent.to_table()?,
-            kind.map_or(Vec::new(), |kind| kind.comments.to_vec()),
-        );
+        let own = kind.map_or(&[][..], |kind| kind.comments);
+        printer.element("agent", agent.kind(), agent.to_table()?, [own, agents::COMMENTS].concat());
     }
     if config.agents.is_empty() {
         printer.examples("agent", agents::REGISTRY.iter().map(|kind| kind.example));

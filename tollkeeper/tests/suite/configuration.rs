@@ -38,7 +38,10 @@ fn each_mistake_is_told_with_place_and_remedy() {
             "t.toml:3:9: log.level: must be error, warn, info, debug, trace, or a filter such as \"info,agent_kamailio=debug\"",
         ),
         ("[core]\nenabled = 1", "t.toml:2:11: core.enabled: must be true or false, found integer `1`"),
-        ("[core]\n[[agent]]\nname = \"sbc\"", "t.toml:2:1: agent[0].kind: is missing; add one of: kamailio"),
+        (
+            "[core]\n[[agent]]\nname = \"sbc\"",
+            "t.toml:2:1: agent[0].kind: is missing; add one of: freeswitch, kamailio",
+        ),
         (
             "[core]\n[[agent]]\nkind = \"kamalio\"",
             "t.toml:3:8: agent[0].kind: unknown kind; did you mean \"kamailio\"?",
