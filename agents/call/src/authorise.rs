@@ -1,6 +1,6 @@
 //! From the offer to the answer: is there credit, and is the call let through?
 
-use types::charging::{ChargingAnswer, FailureHandling, Operation, ResultCode};
+use types::charging::{ChargingAnswer, Operation, ResultCode};
 use types::{Cause, EndedBy, Now, ReleaseCause};
 
 use crate::effect::{Command, Effect, Timer};
@@ -40,7 +40,7 @@ impl CallMachine {
             self.refuse(ReleaseCause::from_result_code(code), now, effects);
             return;
         }
-        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), denied: None };
+        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), ..Grant::default() };
         self.cost = answer.cost;
         if self.end.is_some() {
             self.terminate(now, effects);
@@ -59,11 +59,6 @@ impl CallMachine {
 
     /// The core could not be asked for the first grant.
     pub(crate) fn initial_failed(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        // `continue` needs the client's knowledge of the account; a client that allows it answers the INITIAL itself.
-        debug_assert!(matches!(
-            self.settings.on_core_failure,
-            FailureHandling::Terminate | FailureHandling::RetryAndTerminate | FailureHandling::Continue
-        ));
         self.refuse(ReleaseCause::ChargingUnavailable, now, effects);
     }
 
@@ -84,10 +79,14 @@ impl CallMachine {
             cause: cause.cause(),
             ..CallEnd::unanswered(now.utc, cause.sip_status())
         };
-        self.attempt_record(CallEnd { by: EndedBy::Tollkeeper, cancelled: false, ..end }, false, effects);
+        let end = CallEnd { by: EndedBy::Tollkeeper, cancelled: false, ..end };
+        self.attempt_record(end.clone(), false, effects);
         if self.requests.session_open {
-            // Its INITIAL may have reached the core: give back what it may hold.
+            // Its INITIAL may have reached the core: give back what it may hold. That the switch has not confirmed the end
+            // is a matter of this process only.
+            self.end = Some(crate::close::ending(end));
             effects.push(self.request(Operation::Termination, now, None, None));
+            self.end = None;
         }
         self.phase = Phase::Refused;
         effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(REFUSAL_CONFIRMATION_MS)));

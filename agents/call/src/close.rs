@@ -6,8 +6,9 @@ use types::{Cause, EndedBy, Now, TerminationReason};
 use crate::authorise::outcome;
 use crate::effect::{Alarm, Effect, TIMERS, Timer};
 use crate::event::CallEnd;
-use crate::machine::{CallMachine, Ending, Phase};
+use crate::machine::{CallMachine, Phase};
 use crate::meter::Meter;
+use crate::snapshot::Ending;
 
 impl CallMachine {
     pub(crate) fn ended(&mut self, end: CallEnd, now: Now, effects: &mut Vec<Effect>) {
@@ -119,6 +120,7 @@ impl CallMachine {
         } else if Some(answer.request_number) == self.requests.in_flight {
             match self.phase {
                 Phase::Authorising => self.initial_answered(answer, now, effects),
+                Phase::Ringing if self.grant.continued => self.initial_answered_late(answer, now, effects),
                 Phase::Talking => self.update_answered(answer, now, effects),
                 _ => self.requests.in_flight = None,
             }

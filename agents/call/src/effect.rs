@@ -20,6 +20,12 @@ pub enum Input {
         /// Of the request.
         request_number: u32,
     },
+    /// The call may go on although the core has not answered an INITIAL or UPDATE: the driver knows the account, and lets
+    /// it talk this much longer at most (from the answer, when it was not answered yet).
+    Continue {
+        /// In milliseconds; 0 changes nothing.
+        longest_ms: DurationMs,
+    },
     /// The core asks for a report and a new grant.
     Reauthorize,
     /// End it: fraud, block, operator, shutdown.
@@ -69,6 +75,9 @@ pub enum Effect {
     SetTimer(Timer, MonoMs),
     /// Do not.
     CancelTimer(Timer),
+    /// The grant ends in a moment and the core has not answered: answer with [`Input::Continue`] if the call may go on. Only
+    /// with `on_core_failure = "continue"`.
+    CoreSilent,
     /// Something a human should hear of.
     Alarm(Alarm),
     /// Nothing more will come: once the records are durable the switch may forget the call, and the driver too.

@@ -82,7 +82,7 @@ pub struct Answer {
 }
 
 /// The end of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnd {
     /// When.
     pub at: UtcMs,

@@ -21,11 +21,15 @@
 //! | Talking | margin | UPDATE | Talking |
 //! | Talking | granted | MoveBackstop, timers, WarnLowBalance once | Talking |
 //! | Talking | end of the grant, release, longest call | Release, repeated until proven | Talking |
+//! | Authorising | continue | Admit | Ringing, as if granted (Talking when answered already) |
+//! | Talking | nearly the end of the grant, no answer | CoreSilent | Talking |
+//! | Talking | continue | MoveBackstop | Talking |
 //! | Talking | interim timer | INTERIM | Talking |
 //! | Talking | switch lost / alive | timers stop / proof, timers go on | Talking |
 //! | Talking | ended, gone | TERMINATION | Closing |
 //! | Closing | charged | STOP (or COST_ADJUSTMENT after a PENDING one) | Finished |
 //! | Closing | price late | STOP PENDING | Closing |
+//! | (new) | over before the restart, TERMINATION asked again | START, STOP or EVENT again | Closing |
 //!
 //! What is not in the table is ignored: duplicates and late news change nothing. REAUTHORIZE is met by an UPDATE as soon
 //! as the call talks, the switch is heard and no request is in flight. A never-refuse call has no ring timer, no request
@@ -39,15 +43,17 @@ mod machine;
 mod meter;
 pub mod numbers;
 mod record;
+mod reopen;
 mod settings;
 mod snapshot;
 mod talk;
+mod without_core;
 
 pub use effect::{Alarm, Command, Effect, Input, TIMERS, Timer};
 pub use event::{Answer, CallEnd, CallOffer, SwitchEvent};
 pub use machine::{CallMachine, Phase};
 pub use settings::{CallSettings, HoldCharging};
-pub use snapshot::Snapshot;
+pub use snapshot::{Ending, Snapshot};
 
 // The simulation of the unit tests is compiled into the integration tests too, under the crate's own name.
 #[cfg(test)]

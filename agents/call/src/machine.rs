@@ -12,7 +12,7 @@ use crate::effect::{Alarm, Command, Effect, Input, Timer};
 use crate::event::{Answer, CallEnd, CallOffer, SwitchEvent};
 use crate::meter::Meter;
 use crate::settings::CallSettings;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Ending, Snapshot};
 
 /// One call. Feed it with [`CallMachine::accept`] until it emits [`Effect::Finished`].
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct CallMachine {
     /// The switch can be heard and commanded.
     pub(crate) connected: bool,
     pub(crate) warned: bool,
+    /// The driver was asked whether the call may go on without the core, for this request.
+    pub(crate) asked_to_continue: bool,
     pub(crate) tags: Vec<Box<str>>,
 }
 
@@ -61,6 +63,8 @@ pub(crate) struct Grant {
     pub(crate) last: bool,
     /// Why there will be no other, when the core said more than that the credit ends.
     pub(crate) denied: Option<ReleaseCause>,
+    /// Not the core's: it does not answer, and the call may go on so far.
+    pub(crate) continued: bool,
 }
 
 /// The dialogue with the core.
@@ -103,15 +107,6 @@ pub(crate) struct Records {
 pub(crate) struct Release {
     pub(crate) cause: ReleaseCause,
     pub(crate) attempts: u32,
-}
-
-/// How it ended.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) end: CallEnd,
-    pub(crate) talked_ms: DurationMs,
-    pub(crate) reconstructed: bool,
-    pub(crate) clock_anomaly: bool,
 }
 
 impl CallMachine {
@@ -193,7 +188,7 @@ impl CallMachine {
         call.connected = false;
         call.phase = if answered.is_some() { Phase::Talking } else { Phase::Ringing };
         call.meter = answered.map(|at| Meter::stopped(at, snapshot.held_ms, proven_ms.max(session.used_time_ms)));
-        call.grant = Grant { reach_ms: session.granted_time_ms, last: session.final_grant, denied: None };
+        call.grant = Grant { reach_ms: session.granted_time_ms, last: session.final_grant, ..Grant::default() };
         call.requests = Requests {
             next: session.last_request_number.saturating_add(1),
             reported_ms: session.used_time_ms,
@@ -225,7 +220,7 @@ impl CallMachine {
         }
     }
 
-    fn new(settings: Arc<CallSettings>, offer: CallOffer) -> Self {
+    pub(crate) fn new(settings: Arc<CallSettings>, offer: CallOffer) -> Self {
         let tags = if offer.never_refuse { vec!["NEVER_REFUSED".into()] } else { Vec::new() };
         Self {
             settings,
@@ -241,6 +236,7 @@ impl CallMachine {
             billable_ms: 0,
             connected: true,
             warned: false,
+            asked_to_continue: false,
             tags,
         }
     }
@@ -254,6 +250,7 @@ impl CallMachine {
             Input::Switch(event) => self.accept_switch(now, event, effects),
             Input::Charged(answer) => self.charged(now, &answer, effects),
             Input::ChargingFailed { request_number } => self.charging_failed(now, request_number, effects),
+            Input::Continue { longest_ms } => self.go_on_without_core(longest_ms, now, effects),
             Input::Reauthorize => self.reauthorize(now, effects),
             Input::Release(cause) => self.release_wanted(cause, now, effects),
             Input::SwitchLost => self.switch_lost(effects),
@@ -310,6 +307,11 @@ impl CallMachine {
         self.meter.map_or(0, |meter| meter.proven_ms)
     }
 
+    /// The call goes on although the core does not answer.
+    pub fn is_continued(&self) -> bool {
+        self.grant.continued
+    }
+
     /// How far the credit reaches from the answer, in milliseconds; 0 without a grant.
     pub fn granted_ms(&self) -> DurationMs {
         self.grant.reach_ms
@@ -333,6 +335,9 @@ impl CallMachine {
             warned: self.warned,
             release: self.release.map(|release| release.cause),
             tags: self.tags.clone(),
+            ending: self.end.as_deref().cloned(),
+            granted_ms: self.grant.reach_ms,
+            cost: self.cost,
         }
     }
 
@@ -391,7 +396,10 @@ impl CallMachine {
             client_state: Vec::new(),
             retransmission: false,
         });
-        let snapshot = self.requests.snapshot_stale.then(|| Box::new(self.snapshot()));
+        // The last request carries what the last record is made of: should the agent die before that is durable, a later
+        // one finds it with the request.
+        let wanted = self.requests.snapshot_stale || operation == Operation::Termination;
+        let snapshot = wanted.then(|| Box::new(self.snapshot()));
         self.requests.snapshot_stale = false;
         match operation {
             Operation::Termination => self.requests.termination = Some(number),

@@ -9,6 +9,7 @@ use crate::event::Answer;
 use crate::machine::{CallMachine, Grant, Phase, Release};
 use crate::meter::Meter;
 use crate::settings::HoldCharging;
+use crate::without_core::CONTINUE_LEAD_MS;
 
 impl CallMachine {
     pub(crate) fn answered(&mut self, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
@@ -98,6 +99,8 @@ impl CallMachine {
     /// The answer to an UPDATE.
     pub(crate) fn update_answered(&mut self, answer: &ChargingAnswer, now: Now, effects: &mut Vec<Effect>) {
         self.requests.in_flight = None;
+        let continued = std::mem::take(&mut self.grant.continued);
+        self.asked_to_continue = false;
         self.cost = answer.cost.or(self.cost);
         if let Some(unit) = answer.units.first().filter(|_| answer.result_code.is_success()) {
             self.billable_ms = unit.billable;
@@ -111,11 +114,18 @@ impl CallMachine {
                 self.grant.last = true;
                 let code = outcome(answer);
                 self.grant.denied = (!code.is_success()).then(|| ReleaseCause::from_result_code(code));
+                if continued {
+                    // It was the agent's word, and the core does not stand for it.
+                    self.grant.reach_ms = self.grant.reach_ms.min(self.talked_ms(now));
+                }
             }
             granted => {
                 let reach_ms = self.requests.reported_ms.saturating_add(granted);
+                if continued && !is_last(answer) && self.talked_ms(now) >= reach_ms {
+                    return self.catch_up(now, effects);
+                }
                 let moved = reach_ms != self.grant.reach_ms;
-                self.grant = Grant { reach_ms, last: is_last(answer), denied: None };
+                self.grant = Grant { reach_ms, last: is_last(answer), ..Grant::default() };
                 if moved {
                     self.move_backstop(now, effects);
                 }
@@ -145,7 +155,11 @@ impl CallMachine {
             return;
         }
         let Some(talked_ms) = self.meter.and_then(|meter| meter.talked(now.mono)) else { return };
-        if talked_ms >= self.grant.reach_ms {
+        if self.may_continue() && talked_ms.saturating_add(CONTINUE_LEAD_MS) >= self.grant.reach_ms {
+            self.asked_to_continue = true;
+            effects.push(Effect::CoreSilent);
+            self.schedule(now, effects);
+        } else if talked_ms >= self.grant.reach_ms {
             // An open request means that the core did not say no: it could not be asked.
             let unasked = self.requests.in_flight.is_some();
             let answered = self.grant.denied.unwrap_or(ReleaseCause::CreditExhausted);
@@ -160,7 +174,7 @@ impl CallMachine {
     }
 
     /// Reports what was talked and asks for the next slice.
-    fn update(&mut self, reason: ReportingReason, now: Now, effects: &mut Vec<Effect>) {
+    pub(crate) fn update(&mut self, reason: ReportingReason, now: Now, effects: &mut Vec<Effect>) {
         let Some(talked_ms) = self.meter.and_then(|meter| meter.talked(now.mono)) else { return };
         let used_ms = talked_ms.saturating_sub(self.requests.reported_ms);
         let asked_ms = self.settings.slice_ms;
@@ -171,7 +185,11 @@ impl CallMachine {
     pub(crate) fn schedule(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let running = self.phase == Phase::Talking && self.connected && self.release.is_none() && self.end.is_none();
         let (true, true, Some(meter)) = (running, self.is_charged(), self.meter) else { return };
-        let target_ms = if self.may_ask() { self.margin_at() } else { self.grant.reach_ms };
+        let target_ms = match (self.may_ask(), self.may_continue()) {
+            (true, _) => self.margin_at(),
+            (_, true) => self.grant.reach_ms.saturating_sub(CONTINUE_LEAD_MS),
+            _ => self.grant.reach_ms,
+        };
         match meter.when(target_ms) {
             Some(due) => effects.push(Effect::SetTimer(Timer::Quota, due.max(now.mono))),
             None => effects.push(Effect::CancelTimer(Timer::Quota)),

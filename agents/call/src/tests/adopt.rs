@@ -51,7 +51,7 @@ fn an_adopted_call_without_credit_is_cut_where_the_credit_ends() {
          105.000 UPDATE #1 +105000 Threshold asks 30000
          105.000 -> warn 5000
          110.000 -> release CREDIT_EXHAUSTED attempt 1
-         110.000 TERMINATION #2 +5000 Final CREDIT_EXHAUSTED with state
+         110.000 TERMINATION #2 +5000 Final CREDIT_EXHAUSTED
          110.000 STOP =1 answer 0.000 end 110.000 talked 110.000 billable 110.000 usage 110000 reason Normal \
              release CREDIT_EXHAUSTED cause 16 cost 1.10 tags ADOPTED
          110.000 finished",

@@ -30,7 +30,7 @@ fn core_unreachable_at_initial() {
         "-5.000 INITIAL #0 asks 30000 with state
          -2.000 -> refuse 503 CHARGING_UNAVAILABLE
          -2.000 ATTEMPT =0 end -2.000 reason Failed release CHARGING_UNAVAILABLE cause 41 sip 503 cost 0.00
-         -2.000 TERMINATION #1
+         -2.000 TERMINATION #1 CHARGING_UNAVAILABLE
          -2.000 timer Ring 8.000",
     );
     sim.unanswered(call, 503);
@@ -60,7 +60,7 @@ fn update_unanswered_cuts_at_the_end_of_the_grant() {
     sim.expect_untimed(
         call,
         "30.000 -> release CHARGING_UNAVAILABLE attempt 1
-         30.050 TERMINATION #2 +5050 Final CHARGING_UNAVAILABLE with state",
+         30.050 TERMINATION #2 +5050 Final CHARGING_UNAVAILABLE",
     );
     sim.deliver();
     sim.expect_untimed(
@@ -183,7 +183,7 @@ fn a_session_that_the_core_does_not_know_is_alarmed() {
         call,
         "25.000 ! session lost
          30.000 -> release CHARGING_UNAVAILABLE attempt 1
-         30.100 TERMINATION #2 +5100 Final CHARGING_UNAVAILABLE with state
+         30.100 TERMINATION #2 +5100 Final CHARGING_UNAVAILABLE
          30.100 ! session lost
          30.100 STOP =1 answer 0.000 end 30.100 talked 30.100 billable 0.000 overrun 100 usage 30100 reason Normal \
              release CHARGING_UNAVAILABLE cause 16 cost 0.00
@@ -228,7 +228,7 @@ fn answered_and_ended_while_authorising() {
     sim.deliver();
     sim.expect_untimed(
         call,
-        "2.500 TERMINATION #1 +2500 Final with state
+        "2.500 TERMINATION #1 +2500 Final
          2.500 STOP =1 answer 0.000 end 2.500 talked 2.500 billable 3.000 usage 2500 reason Normal cause 16 cost 0.03
          2.500 finished",
     );

@@ -73,7 +73,7 @@ fn example_2_credit_ends() {
          25.000 -> warn 20000
          40.000 UPDATE #2 +15000 Threshold asks 30000 with state
          45.000 -> release CREDIT_EXHAUSTED attempt 1
-         45.080 TERMINATION #3 +5080 Final CREDIT_EXHAUSTED with state
+         45.080 TERMINATION #3 +5080 Final CREDIT_EXHAUSTED
          45.080 STOP =1 answer 0.000 end 45.080 talked 45.080 billable 45.000 overrun 80 usage 45080 reason Normal \
              release CREDIT_EXHAUSTED cause 16 cost 0.45
          45.080 finished",
@@ -91,7 +91,7 @@ fn example_2_when_the_switch_obeys_after_three_seconds() {
     assert_eq!(
         tail.iter().filter(|line| !super::show::is_timer(line)).collect::<Vec<_>>(),
         [
-            "48.000 TERMINATION #3 +8000 Final CREDIT_EXHAUSTED with state",
+            "48.000 TERMINATION #3 +8000 Final CREDIT_EXHAUSTED",
             "48.000 ! overrun 3000",
             "48.000 STOP =1 answer 0.000 end 48.000 talked 48.000 billable 48.000 overrun 3000 usage 48000 reason Normal \
              release CREDIT_EXHAUSTED cause 16 cost 0.48",
@@ -118,7 +118,7 @@ fn example_3_coarse_increments_and_a_connect_fee() {
          55.000 UPDATE #1 +55000 Threshold asks 30000 with state
          55.000 -> warn 5000
          60.000 -> release CREDIT_EXHAUSTED attempt 1
-         60.040 TERMINATION #2 +5040 Final CREDIT_EXHAUSTED with state
+         60.040 TERMINATION #2 +5040 Final CREDIT_EXHAUSTED
          60.040 STOP =1 answer 0.000 end 60.040 talked 60.040 billable 60.000 overrun 40 usage 60040 reason Normal \
              release CREDIT_EXHAUSTED cause 16 cost 0.65
          60.040 finished",
@@ -170,7 +170,7 @@ fn example_5_two_calls_on_one_account() {
         "-5.000 INITIAL #0 asks 30000 with state
          -5.000 -> admit 30000
          0.000 START =0 answer 0.000
-         12.000 TERMINATION #1 +12000 Final with state
+         12.000 TERMINATION #1 +12000 Final
          12.000 STOP =1 answer 0.000 end 12.000 talked 12.000 billable 12.000 usage 12000 reason Normal cause 16 cost 0.12
          12.000 finished",
     );
@@ -185,7 +185,7 @@ fn example_5_two_calls_on_one_account() {
          12.000 -> backstop 21000
          28.000 UPDATE #3 +16000 Threshold asks 30000
          33.000 -> release CREDIT_EXHAUSTED attempt 1
-         33.030 TERMINATION #4 +5030 Final CREDIT_EXHAUSTED with state
+         33.030 TERMINATION #4 +5030 Final CREDIT_EXHAUSTED
          33.030 STOP =1 answer 0.000 end 33.030 talked 33.030 billable 33.000 overrun 30 usage 33030 reason Normal \
              release CREDIT_EXHAUSTED cause 16 cost 0.33
          33.030 finished",

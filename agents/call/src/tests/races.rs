@@ -51,7 +51,7 @@ fn answered_after_a_release_was_wanted() {
         "0.000 -> release OPERATOR attempt 1
          0.500 START =0 answer 0.500
          0.500 -> release OPERATOR attempt 1
-         0.900 TERMINATION #1 +400 Final OPERATOR with state
+         0.900 TERMINATION #1 +400 Final OPERATOR
          0.900 STOP =1 answer 0.500 end 0.900 talked 0.400 billable 1.000 usage 400 reason Normal release OPERATOR \
              cause 16 cost 0.01
          0.900 finished",
@@ -77,7 +77,7 @@ fn everything_twice() {
     sim.expect_untimed(
         call,
         "0.000 START =0 answer 0.000
-         10.000 TERMINATION #1 +10000 Final with state
+         10.000 TERMINATION #1 +10000 Final
          10.500 STOP =1 answer 0.000 end 10.000 talked 10.000 billable 10.000 usage 10000 reason Normal cause 16 cost 0.10
          10.500 finished",
     );
@@ -97,7 +97,7 @@ fn ended_after_gone_comes_too_late() {
     sim.expect_untimed(
         call,
         "0.000 START =0 answer 0.000
-         9.000 TERMINATION #1 +8000 Final with state
+         9.000 TERMINATION #1 +8000 Final
          9.000 STOP =1 answer 0.000 end 8.000 talked 8.000 billable 8.000 usage 8000 reason Normal cause 16 cost 0.08 \
              reconstructed
          9.000 finished",

@@ -38,7 +38,7 @@ fn repeated_every_two_seconds_then_alarmed() {
          7.000 ! release unconfirmed 4
          7.000 timer Release 9.000
          7.500 cancel all timers
-         7.500 TERMINATION #1 +7500 Final FRAUD with state
+         7.500 TERMINATION #1 +7500 Final FRAUD
          7.500 timer FinalRecord 17.500
          7.500 STOP =1 answer 0.000 end 7.500 talked 7.500 billable 8.000 usage 7500 reason Normal release FRAUD \
              cause 16 cost 0.08

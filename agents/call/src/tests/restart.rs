@@ -34,7 +34,7 @@ fn ringing_then_answered() {
     sim.expect_untimed(
         call,
         "4.000 START =0 answer 4.000
-         14.000 TERMINATION #1 +10000 Final with state
+         14.000 TERMINATION #1 +10000 Final
          14.000 STOP =1 answer 4.000 end 14.000 talked 10.000 billable 10.000 usage 10000 reason Normal cause 16 cost 0.10
          14.000 finished",
     );
@@ -121,7 +121,7 @@ fn releasing_is_taken_up_again() {
         call,
         "28.000 -> release FRAUD attempt 1
          30.000 -> release FRAUD attempt 2
-         30.500 TERMINATION #2 +5500 Final FRAUD with state
+         30.500 TERMINATION #2 +5500 Final FRAUD
          30.500 STOP =1 answer 0.000 end 30.500 talked 30.500 billable 31.000 usage 30500 reason Normal release FRAUD \
              cause 16 cost 0.31
          30.500 finished",

@@ -41,6 +41,7 @@ fn line(effect: &Effect) -> String {
             format!("timer {timer:?} {}", seconds(due))
         }
         Effect::CancelTimer(timer) => format!("cancel {timer:?}"),
+        Effect::CoreSilent => "core silent".to_owned(),
         Effect::Alarm(alarm) => self::alarm(*alarm),
         Effect::Finished => "finished".to_owned(),
     }
@@ -62,7 +63,8 @@ fn charge(request: &ChargingRequest, snapshot: bool) -> String {
         text += &format!(" asks {}", asked.time_ms.unwrap_or(0));
     }
     text += &request.release_cause.map_or(String::new(), |cause| format!(" {}", cause.as_str()));
-    if snapshot { text + " with state" } else { text }
+    // The last one always has it.
+    if snapshot && request.operation != Operation::Termination { text + " with state" } else { text }
 }
 
 fn command(command: Command) -> String {

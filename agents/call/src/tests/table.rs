@@ -48,7 +48,7 @@ fn authorising_released() {
         call,
         "0.000 -> refuse 403 OPERATOR
          0.000 ATTEMPT =0 end 0.000 reason Failed release OPERATOR cause 31 sip 403 cost 0.00
-         0.000 TERMINATION #1
+         0.000 TERMINATION #1 OPERATOR
          0.000 timer Ring 10.000",
     );
     sim.unanswered(call, 403);
@@ -147,7 +147,7 @@ fn ringing_released() {
     sim.expect_untimed(
         call,
         "1.000 ATTEMPT =0 end 1.000 reason Failed release FRAUD cause 16 sip 487 cost 0.00
-         1.000 TERMINATION #1 FRAUD with state
+         1.000 TERMINATION #1 FRAUD
          1.000 finished",
     );
 }
@@ -193,7 +193,7 @@ fn talking_longest_call() {
     sim.expect_untimed(
         call,
         "40.000 -> release MAXIMUM_DURATION attempt 1
-         40.500 TERMINATION #2 +15500 Final MAXIMUM_DURATION with state
+         40.500 TERMINATION #2 +15500 Final MAXIMUM_DURATION
          40.500 STOP =1 answer 0.000 end 40.500 talked 40.500 billable 41.000 usage 40500 reason Normal \
              release MAXIMUM_DURATION cause 16 cost 0.41
          40.500 finished",
@@ -211,7 +211,7 @@ fn talking_released_by_an_operator() {
     sim.expect_untimed(
         call,
         "3.000 -> release OPERATOR attempt 1
-         3.100 TERMINATION #1 +3100 Final OPERATOR with state
+         3.100 TERMINATION #1 +3100 Final OPERATOR
          3.100 STOP =1 answer 0.000 end 3.100 talked 3.100 billable 4.000 usage 3100 reason Normal release OPERATOR \
              cause 16 cost 0.04
          3.100 finished",

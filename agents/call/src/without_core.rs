@@ -1,0 +1,85 @@
+//! `on_core_failure = "continue"`: the core does not answer, and the driver, which knows the account, lets the call go on for a
+//! while. What is talked meanwhile is reported with the requests that wait, and debited when the core is back.
+
+use types::charging::{ChargingAnswer, FailureHandling, ReportingReason};
+use types::{DurationMs, Now, ReleaseCause};
+
+use crate::authorise::{granted_ms, is_last, outcome};
+use crate::effect::{Command, Effect, Timer};
+use crate::machine::{CallMachine, Grant, Phase};
+
+impl CallMachine {
+    /// The driver's word, for an INITIAL or an UPDATE that has no answer.
+    pub(crate) fn go_on_without_core(&mut self, longest_ms: DurationMs, now: Now, effects: &mut Vec<Effect>) {
+        if self.requests.in_flight.is_none() || self.end.is_some() || longest_ms == 0 {
+            return;
+        }
+        match self.phase {
+            Phase::Authorising => {
+                self.continued(longest_ms);
+                if self.meter.is_some() {
+                    self.phase = Phase::Talking;
+                    self.move_backstop(now, effects);
+                    self.schedule(now, effects);
+                } else {
+                    self.phase = Phase::Ringing;
+                    self.command(Command::Admit { granted_ms: longest_ms }, effects);
+                    effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
+                }
+            }
+            Phase::Talking if self.release.is_none() && !self.grant.continued => {
+                self.continued(self.grant.reach_ms.saturating_add(longest_ms));
+                self.move_backstop(now, effects);
+                self.schedule(now, effects);
+            }
+            _ => {}
+        }
+    }
+
+    fn continued(&mut self, reach_ms: DurationMs) {
+        self.grant = Grant { reach_ms, continued: true, ..Grant::default() };
+        self.requests.snapshot_stale = true;
+        let tag = "CONTINUED";
+        if !self.tags.iter().any(|known| **known == *tag) {
+            self.tags.push(tag.into());
+        }
+    }
+
+    /// Is it worth asking whether the call may go on? Never beyond a last grant: that account has no more.
+    pub(crate) fn may_continue(&self) -> bool {
+        self.settings.on_core_failure == FailureHandling::Continue
+            && self.requests.in_flight.is_some()
+            && !self.grant.last
+            && !self.grant.continued
+            && !self.asked_to_continue
+    }
+
+    /// The answer to the INITIAL of a call that was let through without it, and still rings.
+    pub(crate) fn initial_answered_late(&mut self, answer: &ChargingAnswer, now: Now, effects: &mut Vec<Effect>) {
+        self.requests.in_flight = None;
+        self.cost = answer.cost;
+        let granted_ms = granted_ms(answer);
+        if granted_ms == 0 {
+            self.requests.session_open = outcome(answer).is_success();
+            self.release_wanted(ReleaseCause::from_result_code(outcome(answer)), now, effects);
+            return;
+        }
+        self.asked_to_continue = false;
+        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), ..Grant::default() };
+        // The backstop that is armed at the answer is the longer one; the first UPDATE moves it.
+        self.requests.snapshot_stale = true;
+    }
+
+    /// The core is back, with a grant for what was reported long ago: what was talked since is reported at once, and until
+    /// that is answered the driver's word stands.
+    pub(crate) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.grant.continued = true;
+        if self.release.is_none() {
+            self.update(ReportingReason::Threshold, now, effects);
+        }
+        self.schedule(now, effects);
+    }
+}
+
+/// The switch's backstop must be moved before it fires.
+pub(crate) const CONTINUE_LEAD_MS: DurationMs = 1_000;
