@@ -114,6 +114,12 @@ pub enum FailureCause {
     /// An answer came that says nothing this version understands.
     #[error("unreadable answer")]
     UnreadableAnswer(#[source] ConvertError),
+    /// It could not be written to the outbox, and nothing is sent that a crash would forget.
+    #[error("the outbox did not take the request: {reason}")]
+    Outbox {
+        /// The disk's words.
+        reason: Box<str>,
+    },
     /// The client or transport has been stopped.
     #[error("the charging client has been stopped")]
     Stopped,

@@ -44,6 +44,10 @@ pub struct ClientMetrics {
     pub deadlines_passed: Count,
     /// Answers that came when nobody held the [`crate::AwaitedAnswer`] any more.
     pub answers_unclaimed: Count,
+    /// Requests of the outbox from before the start, asked again.
+    pub requests_recovered: Count,
+    /// Requests that the outbox did not take: INITIAL and EVENT were refused, UPDATE and TERMINATION sent all the same.
+    pub outbox_failures: Count,
     /// Notifications handed on.
     pub notifications: Count,
     /// Subscriptions to notifications that were made, the first one included.

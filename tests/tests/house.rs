@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agent-freeswitch", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("agent-kamailio", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("charging-proto", &["types"]),
-    ("charging-client", &["charging-proto", "types"]),
+    ("charging-client", &["charging-proto", "segment-log", "types"]),
     ("rating", &["types"]),
     ("ledger", &["types"]),
     ("charging-server", &["charging-proto", "ledger", "rating", "segment-log", "types"]),

@@ -9,6 +9,9 @@
 //! | UnknownFate, or the attempt panicked | any | again after a pause, as a retransmission |
 //! | Refused, caller still there | no | caller gets it; next request of the session |
 //! | Refused | yes, or the caller has gone | again after a pause: nobody else holds it |
+//!
+//! With an outbox the first attempt waits until the request is on disk. One that the disk does not take is refused when it is
+//! an INITIAL or EVENT; usage is sent all the same.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,77 +19,105 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use types::SessionId;
-use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
+use types::charging::{ChargingAnswer, ChargingRequest, Operation, ResultCode};
 
 use super::Held;
 use super::pending::Pending;
+use super::recovery::Recovery;
+use super::shelf::{Shelf, Written};
 use crate::backoff::{Backoff, Jitter};
 use crate::failure::{ChargingFailure, FailureCause};
 use crate::metrics::ClientMetrics;
 use crate::transport::ChargingTransport;
 
-type Outcome = Result<ChargingAnswer, ChargingFailure>;
+pub(super) type Outcome = Result<ChargingAnswer, ChargingFailure>;
 
 /// A request on its way from the caller to the driver.
 pub(super) struct Submitted {
     pub(super) request: ChargingRequest,
-    pub(super) reply: oneshot::Sender<Outcome>,
+    /// `None`: from before the start; its answer goes to [`Recovery`].
+    pub(super) reply: Option<oneshot::Sender<Outcome>>,
     /// Read by the caller when it stops waiting.
     pub(super) maybe_sent: Arc<AtomicBool>,
 }
 
-struct Queued {
-    submitted: Submitted,
+impl Submitted {
+    /// Nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+pub(super) struct Queued {
+    pub(super) submitted: Submitted,
+    /// Its number in the outbox; 0 without one.
+    pub(super) number: u64,
+    pub(super) disk: Disk,
     /// True when an attempt that is over may have reached the core.
     maybe_arrived: bool,
     failures: u32,
 }
 
+/// Is it on disk?
+#[derive(Debug, PartialEq)]
+pub(super) enum Disk {
+    Writing,
+    /// Or need not be.
+    Done,
+    Failed(Box<str>),
+}
+
 pub(super) struct Driver {
-    transport: Arc<dyn ChargingTransport>,
-    backoff: Backoff,
-    jitter: Arc<Jitter>,
-    held: Arc<Held>,
-    metrics: Arc<ClientMetrics>,
-    pending: Pending<Queued>,
-    attempts: JoinSet<Outcome>,
+    pub(super) transport: Arc<dyn ChargingTransport>,
+    pub(super) backoff: Backoff,
+    pub(super) jitter: Arc<Jitter>,
+    pub(super) held: Arc<Held>,
+    pub(super) metrics: Arc<ClientMetrics>,
+    pub(super) shelf: Shelf,
+    pub(super) recovery: Recovery,
+    pub(super) answers: u32,
+    pub(super) pending: Pending<Queued>,
+    pub(super) attempts: JoinSet<Outcome>,
     /// Whose attempt each task is, so that a session goes on even after a panic in a transport.
-    sessions: HashMap<Id, SessionId>,
+    pub(super) sessions: HashMap<Id, SessionId>,
 }
 
 impl Driver {
-    pub(super) fn new(
-        transport: Arc<dyn ChargingTransport>,
-        backoff: Backoff,
-        jitter: Arc<Jitter>,
-        held: Arc<Held>,
-        metrics: Arc<ClientMetrics>,
-    ) -> Self {
-        let (pending, attempts, sessions) = Default::default();
-        Self { transport, backoff, jitter, held, metrics, pending, attempts, sessions }
-    }
-
     /// Runs until stopped; gives back what is undelivered.
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Submitted>,
+        mut settled: mpsc::UnboundedReceiver<SessionId>,
         mut stop: watch::Receiver<bool>,
     ) -> Vec<ChargingRequest> {
+        self.ask_again();
         loop {
+            let (mending, mut mend) = (self.shelf.mending(), false);
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stopped| *stopped) => break,
                 Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
+                Some(written) = self.shelf.written() => self.written(written),
+                () = sleep_until(mending) => mend = true,
+                Some(session_id) = settled.recv() => self.shelf.settled(&session_id),
                 Some(submitted) = inbox.recv() => self.take(submitted),
                 else => break,
+            }
+            if mend {
+                self.mended().await;
             }
         }
         self.attempts.shutdown().await;
         inbox.close();
         while let Ok(submitted) = inbox.try_recv() {
-            self.queue(submitted);
+            self.take(submitted);
         }
+        while let Ok(session_id) = settled.try_recv() {
+            self.shelf.settled(&session_id);
+        }
+        self.shelf.close().await;
         let undelivered = self.pending.into_entries().map(|queued| {
             self.held.give_back();
             self.metrics.requests_pending.subtract_one();
@@ -97,22 +128,85 @@ impl Driver {
         undelivered.collect()
     }
 
+    /// What was asked before the last start and is not done.
+    fn ask_again(&mut self) {
+        for kept in self.shelf.take_loaded() {
+            self.metrics.requests_recovered.add_one();
+            self.metrics.requests_pending.add_one();
+            self.held.take_anyway();
+            self.recovery.expect(kept.number);
+            let session_id = kept.request.session_id.clone();
+            let submitted =
+                Submitted { request: kept.request, reply: None, maybe_sent: Arc::new(AtomicBool::new(true)) };
+            let queued = Queued { submitted, number: kept.number, disk: Disk::Done, maybe_arrived: true, failures: 0 };
+            if self.pending.push(session_id.clone(), queued) {
+                self.attempt(&session_id);
+            }
+        }
+        self.recovery.look();
+    }
+
     fn take(&mut self, submitted: Submitted) {
-        if let Some(session_id) = self.queue(submitted) {
+        let session_id = submitted.request.session_id.clone();
+        let (number, disk) = self.shelf.put(&submitted.request);
+        let ready = disk != Disk::Writing;
+        let queued = Queued { submitted, number, disk, maybe_arrived: false, failures: 0 };
+        if self.pending.push(session_id.clone(), queued) && ready {
             self.attempt(&session_id);
         }
     }
 
-    /// The session, if the request is its first one.
-    fn queue(&mut self, submitted: Submitted) -> Option<SessionId> {
-        let session_id = submitted.request.session_id.clone();
-        let queued = Queued { submitted, maybe_arrived: false, failures: 0 };
-        self.pending.push(session_id.clone(), queued).then_some(session_id)
+    fn written(&mut self, written: Written) {
+        let Some((session_id, result)) = self.shelf.place(written) else { return };
+        let first = self.pending.first(&session_id).is_some_and(|first| first.number == result.number);
+        let of_session = self.pending.of(&session_id).find(|queued| queued.number == result.number);
+        let Some(queued) = of_session.filter(|queued| queued.disk == Disk::Writing) else { return };
+        queued.disk = match result.reason {
+            None => Disk::Done,
+            Some(reason) => {
+                self.metrics.outbox_failures.add_one();
+                Disk::Failed(reason)
+            }
+        };
+        if first {
+            self.attempt(&session_id);
+        }
     }
 
-    /// Starts an attempt at the first request of a session.
+    /// The disk is tried again; all that is pending is written once more.
+    async fn mended(&mut self) {
+        if self.shelf.reopen().await {
+            for queued in self.pending.iter() {
+                self.shelf.write(queued.number, &queued.submitted.request);
+            }
+        }
+    }
+
+    /// Old requests that nobody answers must not keep everything since on disk.
+    fn shorten(&mut self) {
+        self.answers = self.answers.wrapping_add(1);
+        if self.answers % ANSWERS_A_LOOK != 0 {
+            return;
+        }
+        for (session_id, number) in self.shelf.holding_back() {
+            if let Some(queued) = self.pending.of(&session_id).find(|queued| queued.number == number) {
+                self.shelf.write(number, &queued.submitted.request);
+            }
+        }
+    }
+
+    /// Starts an attempt at the first request of a session, once it is on disk.
     fn attempt(&mut self, session_id: &SessionId) {
         let Some(queued) = self.pending.first(session_id) else { return };
+        let begins = matches!(queued.submitted.request.operation, Operation::Initial | Operation::Event);
+        match &queued.disk {
+            Disk::Writing => return,
+            Disk::Failed(reason) if begins => {
+                let cause = FailureCause::Outbox { reason: reason.clone() };
+                return self.deliver(session_id, Err(ChargingFailure::NotTaken { cause }));
+            }
+            Disk::Failed(_) | Disk::Done => {}
+        }
         let mut request = queued.submitted.request.clone();
         self.metrics.attempts.add_one();
         if queued.maybe_arrived && !request.retransmission {
@@ -149,7 +243,7 @@ impl Driver {
             }
             Ok(_) => return self.deliver(&session_id, outcome),
             Err(ChargingFailure::Refused { .. }) => {
-                if !queued.maybe_arrived && !queued.submitted.reply.is_closed() {
+                if !queued.maybe_arrived && !queued.submitted.is_abandoned() {
                     return self.deliver(&session_id, outcome);
                 }
                 tracing::warn!(session_id = %session_id, "charging core refuses a request that must be delivered");
@@ -172,12 +266,30 @@ impl Driver {
             Err(_) => self.metrics.requests_refused.add_one(),
         }
         self.metrics.requests_pending.subtract_one();
-        if queued.submitted.reply.send(outcome).is_err() {
-            self.metrics.answers_unclaimed.add_one();
+        let Queued { submitted, number, .. } = queued;
+        self.shelf.answered(number, &submitted.request, outcome.is_ok());
+        match (submitted.reply, outcome) {
+            (Some(reply), outcome) => {
+                if reply.send(outcome).is_err() {
+                    self.metrics.answers_unclaimed.add_one();
+                }
+            }
+            (None, Ok(answer)) => self.recovery.answered(number, submitted.request, answer),
+            (None, Err(_)) => self.recovery.gone(number),
         }
         self.held.give_back();
+        self.shorten();
         if more {
             self.attempt(session_id);
         }
     }
 }
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+const ANSWERS_A_LOOK: u32 = 4_096;

@@ -7,12 +7,18 @@
 //!   ever; `retransmission` is set as soon as an earlier attempt may have arrived.
 //! * A deadline ends the caller's waiting, not the request. The caller may go on waiting on the same
 //!   [`AwaitedAnswer`], or drop it: the request is delivered all the same.
-//! * Held in memory only: [`Client::stop`] gives back what is undelivered.
+//! * With an outbox ([`Client::durable`]) a request is on disk before it is sent, and is asked again after a crash; a
+//!   TERMINATION stays there until [`Client::settled`]. Without one it is held in memory only.
+//! * [`Client::stop`] gives back what is undelivered.
 
 mod driver;
 mod pending;
+mod recovery;
+mod shelf;
 mod subscription;
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +32,13 @@ use types::{ClientId, SessionId};
 use crate::backoff::{Backoff, Jitter};
 use crate::failure::{ChargingFailure, FailureCause};
 use crate::metrics::ClientMetrics;
+use crate::outbox::OutboxError;
 use crate::transport::ChargingTransport;
 use driver::{Driver, Submitted};
+use pending::Pending;
+pub use recovery::Recovered;
+use recovery::Recovery;
+use shelf::Shelf;
 
 /// Limits and pauses of a [`Client`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -63,6 +74,8 @@ struct Shared {
     inbox: mpsc::Sender<Submitted>,
     held: Arc<Held>,
     metrics: Arc<ClientMetrics>,
+    settled: mpsc::UnboundedSender<SessionId>,
+    recovery: Recovery,
     stop: watch::Sender<bool>,
     driver: Mutex<Option<JoinHandle<Vec<ChargingRequest>>>>,
     subscriptions: Mutex<JoinSet<()>>,
@@ -89,6 +102,11 @@ impl Held {
         self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
     }
 
+    /// For what was taken before the start.
+    fn take_anyway(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn give_back(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.none.notify_waiters();
@@ -99,14 +117,59 @@ impl Held {
 impl Client {
     /// Starts a client; needs a tokio runtime. `client_id` owns the sessions and must be the one in every request.
     pub fn start(client_id: ClientId, transport: Arc<dyn ChargingTransport>, config: &ClientConfig) -> Self {
+        Self::with(client_id, transport, config, Shelf::default())
+    }
+
+    /// The same with an outbox in `directory`, which belongs to this client alone. What was asked before and is not done is
+    /// asked again; [`Client::recovered`] waits for it.
+    ///
+    /// # Errors
+    /// When the outbox cannot be opened; the error says why and what to do.
+    pub fn durable(
+        client_id: ClientId,
+        transport: Arc<dyn ChargingTransport>,
+        config: &ClientConfig,
+        directory: &Path,
+    ) -> Result<Self, OutboxError> {
+        Ok(Self::with(client_id, transport, config, Shelf::open(directory)?))
+    }
+
+    /// The same on any storage, for tests with disks that fail.
+    ///
+    /// # Errors
+    /// As [`Client::durable`].
+    pub fn durable_on(
+        client_id: ClientId,
+        transport: Arc<dyn ChargingTransport>,
+        config: &ClientConfig,
+        storage: Arc<dyn segment_log::Storage>,
+    ) -> Result<Self, OutboxError> {
+        Ok(Self::with(client_id, transport, config, Shelf::on(storage)?))
+    }
+
+    fn with(client_id: ClientId, transport: Arc<dyn ChargingTransport>, config: &ClientConfig, shelf: Shelf) -> Self {
         let max_pending = config.max_pending.max(1);
         let (inbox, submitted) = mpsc::channel(max_pending.saturating_mul(2));
         let (stop, stopped) = watch::channel(false);
         let backoff = Backoff { first_ms: config.retry_first_ms, max_ms: config.retry_max_ms };
         let jitter = Arc::new(Jitter::seeded());
         let (held, metrics) = (Arc::new(Held::default()), Arc::new(ClientMetrics::default()));
-        let driver = Driver::new(transport.clone(), backoff, jitter.clone(), held.clone(), metrics.clone());
-        let driver = Mutex::new(Some(tokio::spawn(driver.run(submitted, stopped))));
+        let recovery = Recovery::default();
+        let (settled, settlements) = mpsc::unbounded_channel();
+        let driver = Driver {
+            transport: transport.clone(),
+            backoff,
+            jitter: jitter.clone(),
+            held: held.clone(),
+            metrics: metrics.clone(),
+            shelf,
+            recovery: recovery.clone(),
+            answers: 0,
+            pending: Pending::default(),
+            attempts: JoinSet::new(),
+            sessions: HashMap::new(),
+        };
+        let driver = Mutex::new(Some(tokio::spawn(driver.run(submitted, settlements, stopped))));
         let subscriptions = Mutex::default();
         Self(Arc::new(Shared {
             client_id,
@@ -117,6 +180,8 @@ impl Client {
             inbox,
             held,
             metrics,
+            settled,
+            recovery,
             stop,
             driver,
             subscriptions,
@@ -136,7 +201,7 @@ impl Client {
         }
         let (reply, answer) = oneshot::channel();
         let maybe_sent = Arc::new(AtomicBool::new(false));
-        let submitted = Submitted { request, reply, maybe_sent: maybe_sent.clone() };
+        let submitted = Submitted { request, reply: Some(reply), maybe_sent: maybe_sent.clone() };
         // The inbox holds as many as there are places, so it is never full: only a stopped driver refuses.
         if shared.inbox.try_send(submitted).is_err() {
             shared.held.give_back();
@@ -181,6 +246,19 @@ impl Client {
             subscriptions.spawn(subscription.run(sender));
         }
         receiver
+    }
+
+    /// Waits until all requests of the outbox from before the start are answered, as long as that takes. The TERMINATIONs
+    /// among them, once: whoever asked them is gone, and their last records may be missing. Only after that does the core's
+    /// list of sessions tell where each of them stands. Cancel-safe.
+    pub async fn recovered(&self) -> Vec<Recovered> {
+        self.0.recovery.complete().await
+    }
+
+    /// Everything that follows from the session's TERMINATION is durable: the outbox may forget it.
+    pub fn settled(&self, session_id: &SessionId) {
+        // A driver that has stopped leaves it to the next start.
+        drop(self.0.settled.send(session_id.clone()));
     }
 
     /// Confirms all notifications up to and including `sequence`; one attempt. A lost one does no harm: they come again.

@@ -1,5 +1,5 @@
-//! What the client holds until it is answered: a queue a session, in the order taken. Pure; the one place that a
-//! durable outbox will stand behind, since a request enters by [`Pending::push`] and leaves by [`Pending::pop`] only.
+//! What the client holds until it is answered: a queue a session, in the order taken. Pure. A request enters by
+//! [`Pending::push`] and leaves by [`Pending::pop`] only.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -39,6 +39,16 @@ impl<T> Pending<T> {
             self.sessions.remove(session_id);
         }
         Some((entry, more))
+    }
+
+    /// The entries of a session, oldest first.
+    pub(super) fn of(&mut self, session_id: &SessionId) -> impl Iterator<Item = &mut T> {
+        self.sessions.get_mut(session_id).into_iter().flatten()
+    }
+
+    /// All entries, in order within each session.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.sessions.values().flatten()
     }
 
     /// Everything, in order within each session.

@@ -4,6 +4,7 @@ mod answerer;
 mod grpc_core;
 mod in_process;
 mod network;
+mod outbox;
 mod proxy;
 mod suite;
 
