@@ -8,6 +8,7 @@ mod backoff;
 mod call_log;
 mod clock;
 mod config;
+mod continuing;
 mod driver;
 mod metric;
 

@@ -10,7 +10,7 @@ use metrics::histogram;
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 use types::UtcMs;
-use types::charging::{ChargingAnswer, ChargingRequest};
+use types::charging::{ChargingAnswer, ChargingRequest, FailureHandling};
 
 use super::*;
 
@@ -22,6 +22,8 @@ pub(super) struct Charged {
     operation: Operation,
     sent: Instant,
     result: Result<ChargingAnswer, ChargingFailure>,
+    /// An INITIAL whose time is over: its answer may still be waited for.
+    late: Option<AwaitedAnswer>,
 }
 
 impl CallDriver {
@@ -96,6 +98,7 @@ impl CallDriver {
     }
 
     fn carry_out(&mut self, key: CallKey, effects: &mut Vec<Effect>) {
+        let mut silent = false;
         for effect in effects.drain(..) {
             match effect {
                 Effect::Charge { mut request, snapshot } => {
@@ -110,6 +113,7 @@ impl CallDriver {
                 Effect::SetTimer(timer, at) => self.timers.set(key, timer, at),
                 Effect::CancelTimer(timer) => self.timers.cancel(key, timer),
                 Effect::Alarm(alarm) => self.alarm(alarm),
+                Effect::CoreSilent => silent = true,
                 Effect::Finished => {
                     if let Some(slot) = self.calls.get_mut(&key) {
                         slot.finished = true;
@@ -118,6 +122,9 @@ impl CallDriver {
             }
         }
         self.retire(key);
+        if silent {
+            self.go_on_without_core(key);
+        }
     }
 
     /// Lets a finished call go once its records are durable.
@@ -133,6 +140,10 @@ impl CallDriver {
         self.notices.finished(&session_id);
         self.confirm();
         self.proven_before.remove(&session_id);
+        if slot.refused.is_empty() {
+            // Charged, and its records are durable.
+            self.charging.settled(&session_id);
+        }
         if !slot.refused.is_empty() {
             self.owe(session_id.clone(), slot.refused);
             // Not acknowledged: the switch keeps the end and sends it again when it is asked to.
@@ -152,13 +163,38 @@ impl CallDriver {
         // Into the queue of the session here, in the order of the machine; only the waiting is a task.
         let submitted = self.charging.submit(request);
         let waiting = async move {
-            let result = match submitted {
+            let (result, late) = match submitted {
                 Ok(awaited) => wait_for(awaited, deadline).await,
-                Err(failure) => Err(failure),
+                Err(failure) => (Err(failure), None),
             };
-            Charged { key, request_number, operation, sent, result }
+            Charged { key, request_number, operation, sent, result, late }
         };
         self.charges.spawn(waiting.instrument(span));
+    }
+
+    /// The answer of a call that was let through without it.
+    fn wait_on(&mut self, key: CallKey, request_number: u32, operation: Operation, sent: Instant, awaited: AwaitedAnswer) {
+        let waiting = async move {
+            let (result, late) = wait_for(awaited, None).await;
+            Charged { key, request_number, operation, sent, result, late }
+        };
+        self.charges.spawn(waiting.in_current_span());
+    }
+
+    /// The core is silent: how long may this call go on? 0: not at all.
+    fn longest_without_core_ms(&self, key: CallKey) -> DurationMs {
+        let Some(slot) = self.calls.get(&key) else { return 0 };
+        let machines = self.calls.values().map(|slot| &slot.machine);
+        self.continuing.longest_ms(&slot.machine, machines, self.clock.now().mono)
+    }
+
+    fn go_on_without_core(&mut self, key: CallKey) {
+        let longest_ms = self.longest_without_core_ms(key);
+        if longest_ms > 0 {
+            counter!(names::CALLS_CONTINUED, "switch" => self.label()).increment(1);
+            warn!(switch = %self.switch, longest_ms, "the charging core does not answer: a call goes on without it");
+            self.accept(key, Input::Continue { longest_ms });
+        }
     }
 
     pub(super) fn charged(&mut self, joined: Result<Charged, tokio::task::JoinError>) {
@@ -182,6 +218,9 @@ impl CallDriver {
                 let code = answer.result_code.0.to_string();
                 counter!(names::CHARGE_ANSWERS, "switch" => self.label(), "result_code" => code).increment(1);
                 let pending = answer.notifications.clone();
+                if let Some(slot) = self.calls.get(&charged.key) {
+                    self.continuing.answered(slot.machine.call_offer(), &answer, self.clock.now().mono);
+                }
                 self.accept(charged.key, Input::Charged(Box::new(answer)));
                 for notification in pending {
                     self.notified(&notification);
@@ -191,6 +230,13 @@ impl CallDriver {
                 counter!(names::CHARGE_FAILURES, "switch" => self.label()).increment(1);
                 let number = charged.request_number;
                 warn!(switch = %self.switch, operation, number, error = &failure as &dyn std::error::Error, "the charging core was not reached");
+                let may_go_on = self.settings.on_core_failure == FailureHandling::Continue;
+                if let Some(awaited) = charged.late.filter(|_| may_go_on) {
+                    self.go_on_without_core(charged.key);
+                    if self.calls.get(&charged.key).is_some_and(|slot| slot.machine.is_continued()) {
+                        return self.wait_on(charged.key, number, charged.operation, charged.sent, awaited);
+                    }
+                }
                 self.accept(charged.key, Input::ChargingFailed { request_number: number });
             }
         }
@@ -304,12 +350,15 @@ impl CallDriver {
 }
 
 /// An INITIAL is waited for as long as the switch waits; everything else until it is answered.
-async fn wait_for(mut awaited: AwaitedAnswer, deadline: Option<Duration>) -> Result<ChargingAnswer, ChargingFailure> {
+async fn wait_for(
+    mut awaited: AwaitedAnswer,
+    deadline: Option<Duration>,
+) -> (Result<ChargingAnswer, ChargingFailure>, Option<AwaitedAnswer>) {
     loop {
         let answered = awaited.within(deadline.unwrap_or(FOR_EVER)).await;
         let timed_out = matches!(&answered, Err(failure) if matches!(failure.cause(), FailureCause::Deadline { .. }));
         if deadline.is_some() || !timed_out {
-            return answered;
+            return (answered, timed_out.then_some(awaited));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use agent_call::Snapshot;
-use charging_client::ChargingFailure;
+use charging_client::{ChargingFailure, Recovered};
 use tokio_util::sync::CancellationToken;
 use types::charging::SessionSummary;
 
@@ -87,8 +87,14 @@ impl CallDriver {
     /// Loads the open sessions of this client from the core; their calls stand still until the switch says what became
     /// of them. Also subscribes to the core's notifications. Returns how many there are.
     pub async fn restore(&mut self) -> Result<usize, ChargingFailure> {
+        // First what the former agent asked and had no answer to: only then does the list tell where each session stands.
+        let recovered = self.charging.recovered().await;
+        self.recovered.extend(recovered);
         let sessions = self.charging.list_sessions().await?;
         let count = sessions.len();
+        for ended in std::mem::take(&mut self.recovered) {
+            self.reopen(ended);
+        }
         for summary in sessions {
             if !self.knows(&summary.session_id) {
                 self.revive(&summary);
@@ -100,6 +106,35 @@ impl CallDriver {
             self.notifications = Some(self.charging.notifications());
         }
         Ok(count)
+    }
+
+    /// A call whose TERMINATION the former agent asked, and whose last records it may not have written.
+    fn reopen(&mut self, ended: Recovered) {
+        let Recovered { request, answer } = ended;
+        let session_id = request.session_id.clone();
+        let snapshot = match serde_json::from_slice::<Snapshot>(&request.client_state) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                error!(switch = %self.switch, %session_id, %error, "what the outbox kept of an ended call cannot be read: its last records may be missing");
+                counter!(names::ALARMS, "switch" => self.label(), "alarm" => "state_unreadable").increment(1);
+                return self.charging.settled(&session_id);
+            }
+        };
+        let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
+        let mut effects = Vec::new();
+        let Some(machine) = CallMachine::reopen(settings, snapshot, &request, now, &mut effects) else {
+            // Not of a call: nothing follows from it.
+            return self.charging.settled(&session_id);
+        };
+        info!(switch = %self.switch, %session_id, "finishing a call that was over before the restart");
+        if self.create(session_id.clone(), |first| {
+            first.append(&mut effects);
+            machine
+        }) {
+            if let Some(key) = self.by_session.get(&session_id).copied() {
+                self.accept(key, Input::Charged(Box::new(answer)));
+            }
+        }
     }
 
     fn revive(&mut self, summary: &SessionSummary) -> bool {

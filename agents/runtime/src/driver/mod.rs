@@ -22,7 +22,7 @@ use std::sync::Arc;
 use agent_call::{Answer, CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, Phase, SwitchEvent};
 use cdr_journal::Journal;
 use cdr_model::CallRecord;
-use charging_client::Client;
+use charging_client::{Client, Recovered};
 use metrics::{counter, gauge};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,6 +32,7 @@ use types::{ClientId, DurationMs, ReleaseCause, SessionId};
 
 use crate::call_log::{CallLog, Proof};
 use crate::clock::Clock;
+use crate::continuing::{ContinueLimits, Continuing};
 use crate::metric::names;
 use carry::Charged;
 pub use lookup::UnknownEnd;
@@ -60,6 +61,8 @@ pub struct DriverParts {
     pub proven_before: HashMap<SessionId, Proof>,
     /// The clock.
     pub clock: Clock,
+    /// How far calls may go on while the core does not answer; counts only with `on_core_failure = "continue"`.
+    pub continuing: ContinueLimits,
 }
 
 /// What the agent has to carry out at its switch.
@@ -106,6 +109,9 @@ pub struct CallDriver {
     owed: HashMap<SessionId, Vec<Arc<CallRecord>>>,
     draining: bool,
     ends_owed: bool,
+    /// Answers to TERMINATIONs from before the start, until the core has listed its sessions.
+    recovered: Vec<Recovered>,
+    continuing: Continuing,
 }
 
 /// A record is durable, or failed.
@@ -148,6 +154,8 @@ impl CallDriver {
             owed: HashMap::new(),
             draining: false,
             ends_owed: false,
+            recovered: Vec::new(),
+            continuing: Continuing::new(parts.continuing),
         }
     }
 

@@ -1,0 +1,96 @@
+//! `on_core_failure = "continue"`: which calls may go on while the charging core does not answer, and for how long.
+//!
+//! Only those of accounts that the core let talk not long ago and that had more credit then; so many at once of an account; never
+//! to destinations that fraud is made with. Nothing is kept over a restart: then the core must answer first anyway.
+
+use std::collections::HashMap;
+
+use agent_call::{CallMachine, CallOffer, Phase};
+use types::charging::{ChargingAnswer, SubscriberId};
+use types::{DurationMs, MonoMs, Tenant};
+
+/// What an operator allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContinueLimits {
+    /// Longest talk without the core, in milliseconds.
+    pub longest_ms: DurationMs,
+    /// Calls of one account that may go on at once.
+    pub calls_per_account: u32,
+    /// How old the core's last good word for the account may be, in milliseconds.
+    pub recent_ms: DurationMs,
+    /// Beginnings of E.164 numbers, with `+`, to which no call goes on.
+    pub never: Vec<Box<str>>,
+}
+
+impl Default for ContinueLimits {
+    /// 600 s, two calls, a day, no destination excepted.
+    fn default() -> Self {
+        Self { longest_ms: 600_000, calls_per_account: 2, recent_ms: 86_400_000, never: Vec::new() }
+    }
+}
+
+/// Who may go on, as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Continuing {
+    limits: ContinueLimits,
+    /// When the core last granted more than a last grant.
+    good: HashMap<(Tenant, SubscriberId), MonoMs>,
+}
+
+impl Continuing {
+    pub(crate) fn new(limits: ContinueLimits) -> Self {
+        Self { limits, good: HashMap::new() }
+    }
+
+    /// The core's word for the account of a call.
+    pub(crate) fn answered(&mut self, offer: &CallOffer, answer: &ChargingAnswer, now: MonoMs) {
+        let Some(payer) = &offer.payer else { return };
+        let account = (offer.tenant.clone(), payer.clone());
+        let granted = answer.units.iter().any(|unit| unit.result_code.is_success() && unit.granted.is_some());
+        let more = answer.units.iter().all(|unit| unit.final_unit.is_none());
+        match (answer.result_code.is_success(), granted) {
+            (true, true) if more => {
+                if self.good.len() >= REMEMBERED {
+                    let recent_ms = self.limits.recent_ms;
+                    self.good.retain(|_, at| now.since(*at) < recent_ms / 2);
+                }
+                if self.good.len() < REMEMBERED {
+                    self.good.insert(account, now);
+                }
+            }
+            // The end of a call: nothing was asked for.
+            (true, false) => {}
+            // The last of the credit, or a denial.
+            _ => _ = self.good.remove(&account),
+        }
+    }
+
+    /// How long this call may talk without the core; 0: not at all. `machines`: all calls of the switch.
+    pub(crate) fn longest_ms<'a>(
+        &self,
+        call: &CallMachine,
+        machines: impl Iterator<Item = &'a CallMachine>,
+        now: MonoMs,
+    ) -> DurationMs {
+        let offer = call.call_offer();
+        let (Some(payer), Some(called)) = (&offer.payer, &offer.called) else { return 0 };
+        let called = called.expose();
+        if self.limits.never.iter().any(|prefix| called.starts_with(&**prefix)) {
+            return 0;
+        }
+        let known = self.good.get(&(offer.tenant.clone(), payer.clone()));
+        if !known.is_some_and(|at| now.since(*at) <= self.limits.recent_ms) {
+            return 0;
+        }
+        let same = |other: &&CallMachine| {
+            let theirs = other.call_offer();
+            other.is_continued() && theirs.tenant == offer.tenant && theirs.payer.as_ref() == Some(payer)
+        };
+        let running = machines.filter(|other| !matches!(other.phase(), Phase::Closing | Phase::Finished)).filter(same);
+        let limit = usize::try_from(self.limits.calls_per_account).unwrap_or(usize::MAX);
+        if running.take(limit).count() < limit { self.limits.longest_ms } else { 0 }
+    }
+}
+
+/// Accounts remembered at most; at a hundred octets each.
+const REMEMBERED: usize = 200_000;
