@@ -220,6 +220,7 @@ fn driver(
         call_log: Some(call_log),
         proven_before: proven_before.into_iter().collect::<HashMap<_, _>>(),
         clock,
+        continuing: agent_runtime::ContinueLimits::default(),
     })
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use types::charging::{ChargingMode, FailureHandling};
 use types::{ClientId, ConfigDuration};
 
+use crate::continuing::ContinueLimits;
+
 /// How calls are charged. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,8 +30,11 @@ pub struct CallConfig {
     pub proof_interval: ConfigDuration,
     /// Are held calls charged? `charged` or `free`.
     pub hold: HoldCharging,
-    /// New calls while the core is away: `terminate` or `retry_and_terminate`.
+    /// While the core is away: `terminate` or `retry_and_terminate` refuse new calls and end running ones with their
+    /// grant; `continue` lets calls of known accounts go on, within the limits of `continue`.
     pub on_core_failure: FailureHandling,
+    /// Limits of `on_core_failure = "continue"`.
+    pub r#continue: ContinueConfig,
     /// Answered calls that appear without an offer.
     pub unknown_calls: UnknownCalls,
     /// How money is treated: `prepaid`, `pseudoprepaid`, `postpaid`, `rated`.
@@ -40,6 +45,28 @@ pub struct CallConfig {
     pub maximum_calls: u32,
     /// How numbers are written.
     pub numbers: NumberRules,
+}
+
+/// How far calls may go on while the core is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContinueConfig {
+    /// Longest talk without the core.
+    pub max_call: ConfigDuration,
+    /// Calls of one account at once; 0: none.
+    pub calls_per_account: u32,
+    /// How old the core's last good word for the account may be.
+    pub recent: ConfigDuration,
+    /// Beginnings of E.164 numbers, such as `+882`, to which no call goes on.
+    pub never: Vec<Box<str>>,
+}
+
+impl Default for ContinueConfig {
+    fn default() -> Self {
+        let ContinueLimits { longest_ms, calls_per_account, recent_ms, never } = ContinueLimits::default();
+        let (max_call, recent) = (ConfigDuration::from_ms(longest_ms), ConfigDuration::from_ms(recent_ms));
+        Self { max_call, calls_per_account, recent, never }
+    }
 }
 
 /// What happens to an answered call that was never offered to us.
@@ -66,6 +93,7 @@ impl Default for CallConfig {
             proof_interval: ConfigDuration::from_s(10),
             hold: HoldCharging::Charged,
             on_core_failure: FailureHandling::RetryAndTerminate,
+            r#continue: ContinueConfig::default(),
             unknown_calls: UnknownCalls::Adopt,
             mode: ChargingMode::Prepaid,
             category: "call".into(),
@@ -91,6 +119,16 @@ impl CallConfig {
         }
     }
 
+    /// The limits of `on_core_failure = "continue"`.
+    pub fn continue_limits(&self) -> ContinueLimits {
+        ContinueLimits {
+            longest_ms: self.r#continue.max_call.ms(),
+            calls_per_account: self.r#continue.calls_per_account,
+            recent_ms: self.r#continue.recent.ms(),
+            never: self.r#continue.never.clone(),
+        }
+    }
+
     /// What is wrong with the values, each with its key and the remedy.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
@@ -107,10 +145,12 @@ impl CallConfig {
         if self.maximum_calls == 0 {
             faults.push(("maximum_calls", "must be at least 1".to_owned()));
         }
-        if self.on_core_failure == FailureHandling::Continue {
-            let text =
-                "\"continue\" needs the durable outbox, which this version does not have: use \"retry_and_terminate\"";
-            faults.push(("on_core_failure", text.to_owned()));
+        if !(1_000..=4 * 3_600_000).contains(&self.r#continue.max_call.ms()) {
+            faults.push(("continue.max_call", "must be between 1s and 4h".to_owned()));
+        }
+        let e164 = |prefix: &str| prefix.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        if let Some(wrong) = self.r#continue.never.iter().find(|prefix| !e164(prefix)) {
+            faults.push(("continue.never", format!("has {wrong}; write the beginning of E.164 numbers, such as +882")));
         }
         faults
     }

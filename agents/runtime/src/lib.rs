@@ -2,7 +2,8 @@
 //! machines ask for. Knows no switch.
 //!
 //! * plumbing: [`Clock`], [`Backoff`]
-//! * calls: [`CallDriver`] owns the machines of one switch instance, [`CallLog`] keeps proofs of life over a crash
+//! * calls: [`CallDriver`] owns the machines of one switch instance, [`CallLog`] keeps proofs of life over a crash;
+//!   [`ContinueLimits`] say which calls may go on without the charging core
 
 mod backoff;
 mod call_log;
@@ -15,6 +16,7 @@ mod metric;
 pub use backoff::Backoff;
 pub use call_log::{CallLog, CallLogError, Proof};
 pub use clock::Clock;
-pub use config::{CallConfig, UnknownCalls};
+pub use config::{CallConfig, ContinueConfig, UnknownCalls};
+pub use continuing::ContinueLimits;
 pub use driver::{CallDriver, DriverParts, Order, UnknownEnd};
 pub use metric::{describe_metrics, names};

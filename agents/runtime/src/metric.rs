@@ -14,6 +14,8 @@ pub mod names {
     pub const CALLS_RELEASED: &str = "tollkeeper_calls_released_total";
     /// Calls known now. Label `switch`.
     pub const CALLS_OPEN: &str = "tollkeeper_calls_open";
+    /// Calls let through, or talking on, while the charging core does not answer. Label `switch`.
+    pub const CALLS_CONTINUED: &str = "tollkeeper_calls_continued_total";
     /// Callers warned of low credit. Label `switch`.
     pub const LOW_BALANCE: &str = "tollkeeper_low_balance_warnings_total";
     /// Money at risk or lost, a human must look. Labels `switch`, `alarm`.
@@ -58,6 +60,7 @@ pub fn describe_metrics() {
         (CALLS_ADMITTED, "Calls admitted"),
         (CALLS_REFUSED, "Calls refused, by cause"),
         (CALLS_RELEASED, "Calls that tollkeeper ended, by cause"),
+        (CALLS_CONTINUED, "Calls that went on while the charging core did not answer"),
         (LOW_BALANCE, "Callers warned of low credit"),
         (ALARMS, "Money at risk or lost: look at the log"),
         (CHARGE_ANSWERS, "Answers of the charging core, by result code"),

@@ -72,6 +72,7 @@ impl AgentPlace<'_> {
     pub fn driver(&mut self, agent: &str, switch: &str, calls: &CallConfig) -> anyhow::Result<CallDriver> {
         let client_id = ClientId::from(format!("{agent}/{switch}"));
         let directory = self.data_dir.join("agents").join(agent).join(switch);
+        let outbox = directory.join("outbox");
         let (call_log, proven_before) = CallLog::open(&directory)
             .with_context(|| format!("proofs of life of switch {switch} in {}", directory.display()))?;
         Ok(CallDriver::new(DriverParts {
@@ -79,18 +80,20 @@ impl AgentPlace<'_> {
             settings: calls.settings(client_id.clone()),
             authorise_timeout: calls.authorise_timeout.std(),
             maximum_calls: usize::try_from(calls.maximum_calls).unwrap_or(usize::MAX),
-            charging: self.client(client_id),
+            charging: self.client(client_id, &outbox)?,
             journal: Arc::clone(&self.journal),
             call_log: Some(call_log),
             proven_before,
             clock: Clock::system(),
+            continuing: calls.continue_limits(),
         }))
     }
 
-    /// A charging client of this name; kept for metrics and for the drain.
-    pub fn client(&mut self, client_id: ClientId) -> Client {
-        let client = Client::start(client_id, Arc::clone(&self.transport), &self.client);
+    /// A charging client of this name with its outbox; kept for metrics and for the drain.
+    pub fn client(&mut self, client_id: ClientId, outbox: &Path) -> anyhow::Result<Client> {
+        let client = Client::durable(client_id, Arc::clone(&self.transport), &self.client, outbox)
+            .with_context(|| format!("charging requests that were not answered, in {}", outbox.display()))?;
         self.clients.push(client.clone());
-        client
+        Ok(client)
     }
 }

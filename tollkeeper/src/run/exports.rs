@@ -160,6 +160,12 @@ const CLIENT: &[Row<ClientMetrics>] = &[
     Row::counter("tollkeeper_client_answers_unclaimed_total", "Answers that nobody waited for any more", |m| {
         m.answers_unclaimed.value()
     }),
+    Row::counter("tollkeeper_client_requests_recovered_total", "Requests from before the start, asked again", |m| {
+        m.requests_recovered.value()
+    }),
+    Row::counter("tollkeeper_client_outbox_failures_total", "Charging requests that the outbox did not take", |m| {
+        m.outbox_failures.value()
+    }),
     Row::counter("tollkeeper_client_notifications_total", "Notifications from the core", |m| m.notifications.value()),
     Row::counter("tollkeeper_client_subscriptions_total", "Subscriptions to notifications", |m| {
         m.subscriptions.value()

@@ -241,6 +241,7 @@ fn start(
         call_log: Some(call_log),
         proven_before,
         clock,
+        continuing: agent_runtime::ContinueLimits::default(),
     });
     let switch: SwitchConfig = config.switches.first().expect("one").clone();
     let password = Masked::new("ClueCon");

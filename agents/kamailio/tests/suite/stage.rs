@@ -393,6 +393,7 @@ fn start(
         call_log: Some(call_log),
         proven_before,
         clock,
+        continuing: agent_runtime::ContinueLimits::default(),
     });
     let switch = config.switches.first().expect("one").clone();
     tokio::spawn(Agent::run(AgentParts { config: Arc::clone(config), switch, driver, shutdown }))

@@ -133,6 +133,7 @@ impl Rig {
             call_log: None,
             proven_before: HashMap::new(),
             clock: Clock::simulated(BEGIN),
+            continuing: crate::ContinueLimits::default(),
         });
         let mut rig = Self { core, driver, orders: Vec::new(), _folder: folder };
         rig.driver.restore().await.expect("an empty list");

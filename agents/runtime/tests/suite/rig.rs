@@ -223,6 +223,7 @@ fn driver(core: &MemoryCore, clock: Clock, journal: &Arc<Journal>, maximum_calls
         call_log: Some(call_log),
         proven_before,
         clock,
+        continuing: agent_runtime::ContinueLimits::default(),
     })
 }
 
