@@ -28,7 +28,10 @@ pub const COMMENTS: &[Comment] = &[
         "calls.on_core_failure",
         "While the core is away: terminate or retry_and_terminate (new calls refused, running ones end with their grant), or continue.",
     ),
-    Comment::new("calls.continue", "With on_core_failure = \"continue\": which calls go on without the core; they are debited later."),
+    Comment::new(
+        "calls.continue",
+        "With on_core_failure = \"continue\": which calls go on without the core; they are debited later.",
+    ),
     Comment::new("calls.continue.max_call", "Longest talk without the core."),
     Comment::new("calls.continue.calls_per_account", "Calls of one account at once."),
     Comment::new("calls.continue.recent", "How old the core's last good word for the account may be."),

@@ -173,7 +173,14 @@ impl CallDriver {
     }
 
     /// The answer of a call that was let through without it.
-    fn wait_on(&mut self, key: CallKey, request_number: u32, operation: Operation, sent: Instant, awaited: AwaitedAnswer) {
+    fn wait_on(
+        &mut self,
+        key: CallKey,
+        request_number: u32,
+        operation: Operation,
+        sent: Instant,
+        awaited: AwaitedAnswer,
+    ) {
         let waiting = async move {
             let (result, late) = wait_for(awaited, None).await;
             Charged { key, request_number, operation, sent, result, late }
