@@ -287,6 +287,7 @@ fn an_explanation_names_every_step() {
     assert_eq!(
         lines,
         [
+            "from 2026-11-20T12:00:00.000+00:00: tariff of *any, rating plan P, for the first 2 characters of the number",
             "connect fee of GROUPS: 0.2",
             "D, GROUPS: 0s to 60s: 1 x 60s at 0.1 per 60s = 0.1",
             "D, GROUPS: 60s to 61s: 1 x 1s at 0.05 per 60s = 0.000833333 + 1/3 nano",
@@ -294,6 +295,6 @@ fn an_explanation_names_every_step() {
         ]
     );
     let capped: Vec<String> = rated(&plan).explain(120_000).iter().map(ToString::to_string).collect();
-    assert_eq!(capped.get(3).map(String::as_str), Some("maximum cost reached, no more than 0.31"));
+    assert_eq!(capped.get(4).map(String::as_str), Some("maximum cost reached, no more than 0.31"));
     assert!(rated(&plan).explain(0).is_empty());
 }
