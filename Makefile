@@ -53,7 +53,7 @@ soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
 	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
-	for target in esl_decode evapi_decode sip_uri; do \
+	for target in esl_decode evapi_decode sip_uri tariff_load; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
 	done
