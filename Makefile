@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-calls bench-cdr
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ bench-call-machine: ## the call machine: inputs a second, bytes a call
 
 bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 	$(CARGO) bench -p benches --bench esl_decode
+
+bench-rating: ## prices a second over a plan of a million prefixes, its load, its memory
+	$(CARGO) bench -p benches --bench rating
 
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper

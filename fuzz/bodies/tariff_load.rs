@@ -45,7 +45,8 @@ fn look_at(plan: &Plan, settings: u8) {
     let again = Plan::from_tables(plan.to_tables(), plan.options()).expect("what was loaded loads again");
     assert_eq!((again.version(), again.to_tables()), (plan.version(), plan.to_tables()));
     let profiles = plan.to_tables().rating_profiles.lines().take(4).map(|row| row.split(',').collect::<Vec<_>>());
-    let numbers: Vec<&str> = plan.to_tables().destinations.lines().filter_map(|row| row.split(',').nth(1)).take(3).collect();
+    let numbers: Vec<&str> =
+        plan.to_tables().destinations.lines().filter_map(|row| row.split(',').nth(1)).take(3).collect();
     let mut first = true;
     for profile in profiles {
         let [tenant, category, subject, ..] = profile.as_slice() else { continue };
