@@ -1,6 +1,7 @@
 //! Two plans side by side: which prices change, and by how much, on sample numbers.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use types::charging::Service;
 use types::{Money, UtcMs};
@@ -152,29 +153,41 @@ pub fn samples(old: &Plan, new: &Plan, asked: &SampleUsage) -> Vec<Sample> {
 
 /// Prefixes that have other destinations in the new plan, at most `limit`.
 fn moved_prefixes(old: &Plan, new: &Plan, limit: usize) -> Vec<Box<str>> {
-    let destinations = |plan: &Plan| {
-        let mut destinations: BTreeMap<Box<str>, u32> = BTreeMap::new();
-        plan.trie.for_each(|prefix, zone| {
-            destinations.insert(prefix.into(), zone);
-        });
-        destinations
-    };
-    let (before, after) = (destinations(old), destinations(new));
+    let (before, after) = (old.prefixes(), new.prefixes());
+    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
     // Zones are compared by the names of their destinations, each pair once.
-    let mut same: HashSet<(u32, u32)> = HashSet::new();
-    let mut differs = |prefix: &str| match (before.get(prefix), after.get(prefix)) {
-        (Some(before), Some(after)) if same.contains(&(*before, *after)) => false,
-        (Some(before), Some(after)) if old.geography.names_of(*before) == new.geography.names_of(*after) => {
-            same.insert((*before, *after));
-            false
+    let mut alike: HashMap<(u32, u32), bool> = HashMap::new();
+    let mut moved = Vec::new();
+    while moved.len() < limit {
+        let order = match (before.peek(), after.peek()) {
+            (Some((before, _)), Some((after, _))) => before.cmp(after),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => break,
+        };
+        let was = if order.is_le() { before.next() } else { None };
+        let is = if order.is_ge() { after.next() } else { None };
+        match (was, is) {
+            (Some((prefix, was)), Some((_, is))) => {
+                let same = || old.geography.names_of(was) == new.geography.names_of(is);
+                if !*alike.entry((was, is)).or_insert_with(same) {
+                    moved.push(prefix);
+                }
+            }
+            (one, other) => moved.extend(one.or(other).map(|(prefix, _)| prefix)),
         }
-        _ => true,
-    };
-    let prefixes: BTreeSet<&Box<str>> = before.keys().chain(after.keys()).collect();
-    prefixes.into_iter().filter(|prefix| differs(prefix)).take(limit).cloned().collect()
+    }
+    moved
 }
 
 impl Plan {
+    /// All prefixes in their order, with their zones.
+    fn prefixes(&self) -> Vec<(Box<str>, u32)> {
+        let mut prefixes = Vec::new();
+        self.trie.for_each(|prefix, zone| prefixes.push((prefix.into(), zone)));
+        prefixes
+    }
+
     /// The shortest prefix of each zone, the first of several.
     fn shortest_prefixes(&self) -> BTreeMap<u32, Box<str>> {
         let mut numbers: BTreeMap<u32, Box<str>> = BTreeMap::new();
