@@ -143,7 +143,7 @@ fn destination_rates<'r>(
 }
 
 fn profiles(rows: &[ProfileRow], plan_ids: &HashMap<&str, u32>, options: &PlanOptions, notes: &mut Notes) -> Profiles {
-    let mut profiles = Profiles::new();
+    let mut profiles = Profiles::default();
     for row in rows {
         let Some(rating_plan) = plan_ids.get(&*row.rating_plan).copied() else {
             let problem = Problem::Unknown { table: Table::RatingPlans };

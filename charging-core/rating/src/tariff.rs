@@ -1,6 +1,7 @@
 //! What the tables are compiled to: every reference an index, every price an integer count of ticks.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use types::{Money, UtcMs};
 
@@ -73,6 +74,8 @@ pub(crate) struct RatingPlan {
     /// Where the bindings of each zone begin, and where those of the last end.
     starts: Vec<u32>,
     bindings: Vec<Binding>,
+    /// Place among `zones` of each zone from the first to the last; empty if most of them are missing.
+    places: Vec<u32>,
     /// Bindings of destination `*any`, for numbers that match no zone.
     pub any: Box<[Binding]>,
 }
@@ -86,11 +89,26 @@ impl RatingPlan {
             plan.bindings.extend(bindings);
             plan.starts.push(index(plan.bindings.len()));
         }
+        let (first, last) = (plan.zones.first().copied().unwrap_or(0), plan.zones.last().copied().unwrap_or(0));
+        if usize::try_from(last - first).is_ok_and(|width| width / 8 < plan.zones.len()) {
+            let place = |zone| plan.zones.binary_search(&zone).map_or(MISSING, index);
+            plan.places = (first..=last).map(place).collect();
+        }
         plan
     }
 
+    fn place(&self, zone: u32) -> Option<usize> {
+        if self.places.is_empty() {
+            return self.zones.binary_search(&zone).ok();
+        }
+        let behind_first = zone.checked_sub(*self.zones.first()?)?;
+        row(&self.places, behind_first)
+            .filter(|place| **place != MISSING)
+            .and_then(|place| usize::try_from(*place).ok())
+    }
+
     pub(crate) fn zone(&self, zone: u32) -> Option<&[Binding]> {
-        let at = self.zones.binary_search(&zone).ok()?;
+        let at = self.place(zone)?;
         let (from, to) = (self.starts.get(at)?, self.starts.get(at + 1)?);
         self.bindings.get(usize::try_from(*from).ok()?..usize::try_from(*to).ok()?)
     }
@@ -100,6 +118,8 @@ impl RatingPlan {
         &self.zones
     }
 }
+
+const MISSING: u32 = u32::MAX;
 
 /// An index into a table of the plan.
 pub(crate) fn index(at: usize) -> u32 {
@@ -142,15 +162,41 @@ pub(crate) struct Activation {
 /// A subject's plans, in order of time.
 pub(crate) type Profile = Vec<Activation>;
 
+/// A map by name that is quick for short names. What is in it comes from the operator, so nobody can fill it with names
+/// that collide.
+pub(crate) type Names<T> = HashMap<Box<str>, T, BuildHasherDefault<NameHasher>>;
+
+/// FNV-1a, 64 bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NameHasher(u64);
+
+impl Default for NameHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Profiles by subject.
-pub(crate) type Subjects = HashMap<Box<str>, Profile>;
+pub(crate) type Subjects = Names<Profile>;
 
 /// All profiles of a tenant, by category.
 #[derive(Debug, Default)]
 pub(crate) struct TenantProfiles {
     pub options: TenantOptions,
-    pub categories: HashMap<Box<str>, Subjects>,
+    pub categories: Names<Subjects>,
 }
 
 /// Tenant, category, subject: nested, so that a lookup borrows its keys.
-pub(crate) type Profiles = HashMap<Box<str>, TenantProfiles>;
+pub(crate) type Profiles = Names<TenantProfiles>;

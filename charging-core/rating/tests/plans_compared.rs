@@ -1,8 +1,7 @@
 //! Two plans side by side, and what taxes make of a price.
 
 use rating::{
-    NoPrice, Plan, PlanOptions, Query, Refusal, Rounding, Sample, SampleUsage, Tables, Tax, TenantOptions, diff,
-    samples,
+    NoPrice, Plan, PlanOptions, Query, Refusal, Rounding, SampleUsage, Tables, Tax, TenantOptions, diff, samples,
 };
 use types::charging::Service;
 use types::{Currency, Money, UtcMs};
