@@ -177,7 +177,7 @@ impl<'t> Trial<'t> {
     }
 
     fn rated(&self, subject: &str) -> Option<Rated<'t>> {
-        self.plan.resolve(&Query { subject: &subject.to_owned(), ..self.asked }).ok()
+        self.plan.resolve(&Query { subject, ..self.asked }).ok()
     }
 
     /// Whole steps, as many as the balance has.
