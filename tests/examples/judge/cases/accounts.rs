@@ -154,9 +154,13 @@ impl Accounts {
         let mut actions: Vec<Vec<String>> =
             self.table("Actions").iter().filter(|row| row.first().is_some_and(|id| id == set)).cloned().collect();
         for action in &mut actions {
-            // The old layout has the directions in front of the destinations.
+            // The old layout has the directions in front of the destinations, and voice in bare seconds.
             if action.len() > 17 {
                 action.remove(6);
+                let is_voice = action.get(5).is_some_and(|kind| kind == "*voice");
+                if let Some(units) = action.get_mut(12).filter(|units| is_voice && units.parse::<u64>().is_ok()) {
+                    units.push('s');
+                }
             }
         }
         let weight =
