@@ -35,7 +35,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("protocol-codecs", &["bytes", "nom", "rsip", "serde", "serde_json", "thiserror", "tokio-util"]),
     ("agents/call", &["serde", "thiserror"]),
     ("cdr/model", &["hmac", "rlibphonenumber", "serde", "serde_json", "sha2", "thiserror"]),
-    ("charging-core/rating", &["csv", "serde", "thiserror"]),
+    ("charging-core/rating", &["csv", "jiff", "serde", "thiserror"]),
     ("charging-core/ledger", &["serde", "thiserror"]),
 ];
 
