@@ -31,12 +31,11 @@ pub struct Changes {
 /// are none.
 pub fn changes(before: &Plan, after: &Plan, numbers: &[String], start: UtcMs) -> Changes {
     let rows = row_differences(before, after);
-    let mut samples = rating::samples(before, after, &SampleUsage {
-        service: Service::Voice,
-        start,
-        usage: VOICE_MS,
-        limit: MOST_COMPARED,
-    });
+    let mut samples = rating::samples(
+        before,
+        after,
+        &SampleUsage { service: Service::Voice, start, usage: VOICE_MS, limit: MOST_COMPARED },
+    );
     if !numbers.is_empty() {
         samples = for_numbers(&samples, numbers);
     }

@@ -140,7 +140,9 @@ fn reason(line: &Line, service: Service) -> String {
     let length = |base: u64| length(base, service);
     match line {
         Line::ConnectFee { rate_id, .. } => format!("connect fee of rate {rate_id}"),
-        Line::Span { destination_id, rate_id, timing_id, from, to, increments, increment, rate, unit, cost, .. } => {
+        Line::Span {
+            destination_id, rate_id, timing_id, from, to, increments, increment, rate, unit, cost, ..
+        } => {
             let timing = timing_id.as_ref().map(|timing| format!(", {timing}")).unwrap_or_default();
             let steps = if *increments == 1 { "step" } else { "steps" };
             let beyond = if cost.numerator.rem_euclid(cost.denominator.max(1)) == 0 {

@@ -103,6 +103,7 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
   tollkeeper quote --destination +49301234567 --usage 90s --at 2026-12-24T18:00:00Z --explain
   tollkeeper quote --plan DIR --tenant acme --category data --destination internet --usage 1048576 --tor data --json
   tollkeeper quote --plan DIR --requests in.jsonl --answers out.jsonl
+  tollkeeper quote --session SESSION_ID            what a call was charged, and why
 
 A file of requests has one JSON object a line: {\"id\",\"tor\":\"*voice\",\"tenant\",\"category\",\"subject\",\"destination\",
 \"answer_time\",\"usage\"}, its answers {\"id\",\"cost\"} or {\"id\",\"error\"}, in the same order. There a + in a number is a

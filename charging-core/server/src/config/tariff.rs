@@ -126,7 +126,9 @@ impl TenantConfig {
             match name.parse() {
                 Ok(zone) => options.time_zone = zone,
                 Err(_) => {
-                    let text = format!("{name:?} is no time zone; take a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"");
+                    let text = format!(
+                        "{name:?} is no time zone; take a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\""
+                    );
                     faults.push((format!("{path}time_zone"), text));
                 }
             }
@@ -135,7 +137,10 @@ impl TenantConfig {
             match tax.read() {
                 Some(tax) => options.tax = Some(tax).filter(|tax| tax.parts_per_million > 0),
                 None => {
-                    let text = format!("{:?} must be a number from \"0\" to \"1000\" with at most four decimals, such as \"19\" or \"7.7\"", tax.percent);
+                    let text = format!(
+                        "{:?} must be a number from \"0\" to \"1000\" with at most four decimals, such as \"19\" or \"7.7\"",
+                        tax.percent
+                    );
                     faults.push((format!("{path}tax.percent"), text));
                 }
             }
@@ -220,14 +225,8 @@ mod tests {
             ..TariffConfig::default()
         };
         let keys: Vec<String> = config.faults().into_iter().map(|(key, _)| key).collect();
-        let expected = [
-            "currency",
-            "fallback_depth",
-            "time_zone",
-            "tenants.acme.time_zone",
-            "tenants.acme.tax.percent",
-            "folder",
-        ];
+        let expected =
+            ["currency", "fallback_depth", "time_zone", "tenants.acme.time_zone", "tenants.acme.tax.percent", "folder"];
         assert_eq!(keys, expected);
         assert!(config.options().is_err());
     }

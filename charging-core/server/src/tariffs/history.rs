@@ -103,7 +103,7 @@ fn parse(line: &str) -> Option<Entry> {
 }
 
 /// From when which version is in force, in order of time. A later activation of the same instant replaces the earlier.
-pub(super) fn timeline(entries: &[Entry]) -> Vec<(UtcMs, PlanVersion)> {
+pub(super) fn timeline<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<(UtcMs, PlanVersion)> {
     let mut timeline: Vec<(UtcMs, PlanVersion)> = Vec::new();
     for entry in entries {
         let Some(from) = entry.from else { continue };

@@ -66,7 +66,8 @@ pub fn rows_of(plan: &Plan, wanted: Wanted<'_>) -> Vec<TableRow> {
         }
         hit
     });
-    let of_tag = |table, tags: &BTreeSet<String>| scan(tables.text(table), table, |cells| tags.contains(cell(cells, 0)));
+    let of_tag =
+        |table, tags: &BTreeSet<String>| scan(tables.text(table), table, |cells| tags.contains(cell(cells, 0)));
     found.extend(priced);
     found.extend(of_tag(Table::Rates, &rates));
     found.extend(plans);

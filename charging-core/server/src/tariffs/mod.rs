@@ -72,7 +72,9 @@ impl Tariffs {
         if let Some(folder) = &config.folder {
             tariffs.load_folder(folder)?;
         }
-        tariffs.settle(&tariffs.entries(), utc_now())?;
+        let timeline = history::timeline(tariffs.entries().iter());
+        let schedule = tariffs.schedule(&timeline, utc_now())?;
+        tariffs.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(schedule);
         Ok(tariffs)
     }
 
@@ -106,8 +108,7 @@ impl Tariffs {
     /// # Errors
     /// As [`Tariffs::read`].
     pub fn hold(&self, version: u128) -> Result<(), TariffError> {
-        let plan = self.read(PlanVersion::from_bits(version))?;
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).hold(plan);
+        self.hold_plan(self.read(PlanVersion::from_bits(version))?);
         Ok(())
     }
 
@@ -182,7 +183,7 @@ impl Tariffs {
 
     /// Activations to come, the next one first.
     pub fn scheduled(&self, now: UtcMs) -> Vec<(UtcMs, PlanVersion)> {
-        let mut timeline = history::timeline(&self.entries());
+        let mut timeline = history::timeline(self.entries().iter());
         timeline.retain(|(from, _)| *from > now);
         timeline
     }
@@ -208,7 +209,8 @@ impl Tariffs {
         let last = self.entries().iter().rev().find(|entry| entry.folder.is_some()).map(|entry| entry.version);
         if last == Some(plan.version()) {
             // As it is, the kept copy need not be read again.
-            self.resident.write().unwrap_or_else(PoisonError::into_inner).hold(Arc::new(plan));
+            self.kept.write(&plan)?;
+            self.hold_plan(Arc::new(plan));
             return Ok(());
         }
         let author = || Author { by: Some("configuration".into()), comment: None };
@@ -255,9 +257,11 @@ impl Tariffs {
         let name = history.iter().rev().find(|entry| entry.version == plan.version() && entry.name.is_some());
         let name = name.and_then(|entry| entry.name.clone());
         let entry = Entry { name, from: Some(from), folder: folder.map(Path::to_path_buf), ..entry };
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).hold(Arc::clone(plan));
+        // First all that can fail, then the word that counts after a restart, then what counts now.
+        self.hold_plan(Arc::clone(plan));
+        let schedule = self.schedule(&history::timeline(history.iter().chain([&entry])), now)?;
         let entry = self.append(&mut history, entry)?;
-        self.settle(&history, now)?;
+        self.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(schedule);
         Ok(entry)
     }
 
@@ -298,26 +302,29 @@ impl Tariffs {
         Ok(entry)
     }
 
-    /// Brings into memory what the history says is or will be in force.
-    fn settle(&self, history: &[Entry], now: UtcMs) -> Result<(), TariffError> {
-        let timeline = history::timeline(history);
+    /// The plans that are or will be in force, read where they are not held; replaced ones as long as late requests may
+    /// come.
+    fn schedule(&self, timeline: &[(UtcMs, PlanVersion)], now: UtcMs) -> Result<Vec<(UtcMs, Arc<Plan>)>, TariffError> {
         let first = UtcMs(now.0.saturating_sub_unsigned(self.window_ms));
-        let mut eligible = Vec::new();
+        let mut schedule = Vec::new();
         for (at, (from, version)) in timeline.iter().enumerate() {
             let until = timeline.get(at + 1).map(|(next, _)| *next);
             if until.is_some_and(|until| until <= first) {
                 continue;
             }
             match self.read(*version) {
-                Ok(plan) => eligible.push((*from, plan)),
+                Ok(plan) => schedule.push((*from, plan)),
                 Err(error) if until.is_some_and(|until| until <= now) => {
                     tracing::warn!(%version, error = &error as &dyn std::error::Error, "a replaced tariff version cannot be read: late requests are rated with the next one");
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(eligible);
-        Ok(())
+        Ok(schedule)
+    }
+
+    fn hold_plan(&self, plan: Arc<Plan>) {
+        self.resident.write().unwrap_or_else(PoisonError::into_inner).hold(plan);
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {

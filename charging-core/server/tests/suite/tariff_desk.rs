@@ -204,8 +204,8 @@ async fn what_came_late_is_rated_as_when_it_began() {
     let mut late = initial("a", "late", 10);
     let version = desk.loaded("0.05").await;
     desk.activate(&version, None).await.expect("activated");
-    // Began before the activation, and comes after it: an outbox was in between.
-    late.event_time = types::UtcMs(late.event_time.0 - 60_000);
+    // Answered before the activation, and comes after it: the core was away, the call went on.
+    late.answer_time = Some(types::UtcMs(now().0 - 60_000));
     charge(&desk.core, late).await;
     assert_eq!(money(&desk.core, "a").await, is("10", "0.1"));
 }
@@ -221,7 +221,9 @@ async fn a_dry_run_tells_everything_and_keeps_nothing() {
     let prices: Vec<_> = told
         .price_changes
         .iter()
-        .map(|change| (change.number.as_str(), change.before.as_deref(), change.after.as_deref(), change.change.as_deref()))
+        .map(|change| {
+            (change.number.as_str(), change.before.as_deref(), change.after.as_deref(), change.change.as_deref())
+        })
         .collect();
     assert_eq!(prices, [(NUMBER, Some("0.6"), Some("1.8"), Some("1.2"))]);
     assert_eq!(told.prices_compared, 2);
@@ -244,7 +246,8 @@ async fn versions_have_names_and_first_digits() {
         assert_eq!(code(desk.load(named(bad), "0.06").await).0, Code::InvalidArgument, "{bad}");
     }
     for asked in ["spring-27", &spring, &spring[..8]] {
-        let shown = desk.tariffs.show(ShowTariffRequest { version: Some(asked.into()), ..ShowTariffRequest::default() });
+        let shown =
+            desk.tariffs.show(ShowTariffRequest { version: Some(asked.into()), ..ShowTariffRequest::default() });
         let version = shown.await.expect("answered").into_inner().version.expect("a version");
         assert_eq!((version.version.as_str(), version.name.as_deref()), (spring.as_str(), Some("spring-27")));
     }
@@ -255,7 +258,10 @@ async fn versions_have_names_and_first_digits() {
     let compare = CompareTariffsRequest { before, after: "spring-27".into(), sample_numbers: vec![] };
     let compared = desk.tariffs.compare(compare).await.expect("answered").into_inner();
     assert_eq!((compared.difference_count, compared.price_change_count), (1, 1));
-    assert!(compared.settings.is_empty() && compared.after.is_some_and(|after| after.loaded_by.as_deref() == Some("tester")));
+    assert!(
+        compared.settings.is_empty()
+            && compared.after.is_some_and(|after| after.loaded_by.as_deref() == Some("tester"))
+    );
     let quote = QuoteRequest { version: Some("spring-27".into()), ..ten_seconds() };
     let quote = desk.tariffs.quote(quote).await.expect("answered").into_inner();
     assert_eq!((quote.cost.expect("a price").amount.as_str(), quote.version), ("0.5", spring));
@@ -328,9 +334,38 @@ async fn plans_that_nothing_needs_leave_the_memory_but_not_the_disk() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_half_done_is_no_version() {
+    let mut desk = Desk::begin().await;
+    let version = desk.loaded("0.05").await;
+    let folder = desk.place.data().join("tariffs");
+    let Desk { place, core, .. } = desk;
+    core.stop();
+    drop(core);
+    // In the middle of the folder, of the history, and between the two.
+    std::fs::create_dir_all(folder.join("00ff.unfinished")).expect("a folder");
+    std::fs::write(folder.join("history.unfinished"), "half a li").expect("written");
+    let kept = folder.join(&version);
+    let history = std::fs::read_to_string(folder.join("history.jsonl")).expect("readable");
+    let without: Vec<&str> = history.lines().filter(|line| !line.contains(&version)).collect();
+    assert_eq!(without.len(), 2);
+    std::fs::write(folder.join("history.jsonl"), format!("{}\n", without.join("\n"))).expect("written");
+    let core = place.start();
+    let server = Server::start(&core).await;
+    let tariffs = TariffServiceClient::new(server.channel().await);
+    let mut desk = Desk { place, core, _server: server, tariffs };
+    assert_eq!((desk.history().await.len(), desk.price().await.as_str()), (2, "0.1"));
+    assert_eq!(desk.loaded("0.05").await, version, "the same files, the same version");
+    assert!(kept.is_dir());
+    desk.activate(&version, None).await.expect("activated");
+    let mut desk = desk.restart().await;
+    assert_eq!(desk.price().await, "0.5");
+}
+
+#[tokio::test]
 async fn hostile_loads_end_as_errors() {
     let mut desk = Desk::begin().await;
-    let chunk = |name: &str, content: &[u8]| Part::Chunk(TariffFileChunk { file_name: name.into(), content: content.into() });
+    let chunk =
+        |name: &str, content: &[u8]| Part::Chunk(TariffFileChunk { file_name: name.into(), content: content.into() });
     let rows: [(Vec<Part>, &str); 4] = [
         (vec![], "begins with a start"),
         (vec![chunk("Rates.csv", b"")], "begins with a start"),
@@ -345,7 +380,10 @@ async fn hostile_loads_end_as_errors() {
     let parts = [Part::Start(by("x")), chunk("Rates.csv", b"R,0,1,1s,1s,0s\nS,\xff"), chunk("../passwd", b"\xff")];
     let messages: Vec<_> = parts.into_iter().map(|part| LoadTariffRequest { part: Some(part) }).collect();
     let told = desk.tariffs.load(tokio_stream::iter(messages)).await.expect("answered").into_inner();
-    assert!(matches!(&told.faults[..], [fault] if fault.line == Some(2) && fault.message.contains("UTF-8")), "{told:?}");
+    assert!(
+        matches!(&told.faults[..], [fault] if fault.line == Some(2) && fault.message.contains("UTF-8")),
+        "{told:?}"
+    );
     let long = LoadTariffStart { comment: Some("x".repeat(1025)), ..by("x") };
     assert_eq!(code(desk.load(long, "0.05").await).0, Code::InvalidArgument);
 }

@@ -29,9 +29,14 @@ struct Tally {
 
 /// Lines of the file, and the number of the first.
 enum Piece {
-    Lines { first: u64, bytes: Vec<u8> },
+    Lines {
+        first: u64,
+        bytes: Vec<u8>,
+    },
     /// A line that is too long to be a request.
-    TooLong { line: u64 },
+    TooLong {
+        line: u64,
+    },
 }
 
 /// The answers to a piece.
@@ -87,7 +92,9 @@ fn report(tally: Tally, took: Duration, answers_on_stdout: bool, format: show::F
         .to_string()
     } else {
         let seconds = format!("{}.{:03}", ms / 1000, ms % 1000);
-        format!("{lines} requests in {seconds} s, {per_second} a second: {priced} priced, {refused} refused, {bad} bad lines")
+        format!(
+            "{lines} requests in {seconds} s, {per_second} a second: {priced} priced, {refused} refused, {bad} bad lines"
+        )
     };
     if answers_on_stdout {
         exit::complain(&text);
@@ -95,7 +102,9 @@ fn report(tally: Tally, took: Duration, answers_on_stdout: bool, format: show::F
         show::line(&text)?;
     }
     if bad > 0 {
-        exit::complain(&format!("warning: {bad} lines are no requests; their answers say BAD_REQUEST, the line and why"));
+        exit::complain(&format!(
+            "warning: {bad} lines are no requests; their answers say BAD_REQUEST, the line and why"
+        ));
     }
     Ok(())
 }

@@ -93,8 +93,8 @@ pub(super) fn bad(id: Option<&RawValue>, line: u64, message: &str, out: &mut Vec
 /// The price, or the code of a refusal; or why it is no request.
 fn price(plan: &Plan, request: &Request<'_>) -> Result<Result<types::Money, &'static str>, String> {
     let tor = request.tor.as_deref().ok_or("tor is missing")?;
-    let service =
-        rating::parse_service(tor).ok_or_else(|| format!("tor {tor:?} must be *voice, *data, *sms, *mms or *generic"))?;
+    let service = rating::parse_service(tor)
+        .ok_or_else(|| format!("tor {tor:?} must be *voice, *data, *sms, *mms or *generic"))?;
     let usage = request.usage.ok_or("usage is missing")?.get();
     // Of a text without escapes: what is in the quotes.
     let usage = usage.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(usage);
@@ -107,14 +107,8 @@ fn price(plan: &Plan, request: &Request<'_>) -> Result<Result<types::Money, &'st
     let start = time(request.answer_time.as_deref().ok_or("answer_time is missing")?)?;
     let (tenant, category) = (text("tenant", &request.tenant)?, text("category", &request.category)?);
     let (subject, destination) = (text("subject", &request.subject)?, text("destination", &request.destination)?);
-    let query = Query {
-        service,
-        tenant: &tenant,
-        category: &category,
-        subject: &subject,
-        destination: &destination,
-        start,
-    };
+    let query =
+        Query { service, tenant: &tenant, category: &category, subject: &subject, destination: &destination, start };
     Ok(match plan.resolve(&query) {
         Ok(rated) => rated.quote(usage).map(|quote| quote.price).map_err(|error| error.code()),
         Err(refusal) => Err(refusal.code()),
@@ -189,7 +183,10 @@ mod tests {
         let rows = [
             (of("\"a\"", "call", "+4930", t, "\"61s\""), r#"{"id":"a","cost":"0.1017"}"#),
             (of("1", "call", "+4930", noon, "\"1m1s\""), r#"{"id":1,"cost":"0.1017"}"#),
-            (of("{\"x\": [1]}", "call", "+4930", "2026-06-01T12:00:00", "60000000000"), r#"{"id":{"x": [1]},"cost":"0.1"}"#),
+            (
+                of("{\"x\": [1]}", "call", "+4930", "2026-06-01T12:00:00", "60000000000"),
+                r#"{"id":{"x": [1]},"cost":"0.1"}"#,
+            ),
             (of("\"a\"", "call", "+4930", t, "\"0s\""), r#"{"id":"a","cost":"0"}"#),
             (of("\"a\"", "call", "4930", t, "\"1s\""), r#"{"id":"a","error":"UNAUTHORIZED_DESTINATION"}"#),
             (of("\"a\"", "fax", "+4930", t, "\"1s\""), r#"{"id":"a","error":"RATING_PLAN_NOT_FOUND"}"#),

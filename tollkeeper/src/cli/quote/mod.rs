@@ -37,13 +37,13 @@ pub struct QuoteArgs {
     #[arg(long, default_value = "*any")]
     subject: String,
     /// The number or name that is called.
-    #[arg(long, required_unless_present = "requests", value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(long, required_unless_present_any = ["requests", "session"], value_name = "NUMBER", allow_hyphen_values = true)]
     destination: Option<String>,
     /// When it begins, in UTC. Without: now.
     #[arg(long, value_parser = parse::time, value_name = "TIME")]
     at: Option<UtcMs>,
     /// How much: 90s or 1m30s of voice, otherwise octets, messages or events.
-    #[arg(long, required_unless_present = "requests", value_name = "USAGE", allow_hyphen_values = true)]
+    #[arg(long, required_unless_present_any = ["requests", "session"], value_name = "USAGE", allow_hyphen_values = true)]
     usage: Option<String>,
     /// What is sold.
     #[arg(long, value_enum, default_value = "voice")]
@@ -51,6 +51,9 @@ pub struct QuoteArgs {
     /// Price with this kept version of the core, instead of the one in force.
     #[arg(long, value_name = "VERSION", conflicts_with = "plan")]
     version: Option<String>,
+    /// Explain what this session of the running core was charged, by the tariff it began with.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["plan", "destination", "usage", "at", "version", "requests"])]
+    session: Option<String>,
     /// Every span, rate, increment and rounding, as one reads it to a customer.
     #[arg(long)]
     explain: bool,
@@ -103,6 +106,10 @@ pub fn run(core: &str, args: &QuoteArgs) -> anyhow::Result<()> {
         let options = args.settings.options(|options| PlanOptions { plus_is_optional: false, ..options })?;
         let plan = plan_folder::load(folder, options)?;
         return bulk::run(&plan, requests, answers, args.format);
+    }
+    if let Some(session_id) = &args.session {
+        let explained = explain(core, explain_request::Subject::SessionId(session_id.clone()))?;
+        return view::print_session(session_id, &explained, args.format);
     }
     let asked = Asked::of(args)?;
     let explained = match &args.plan {
@@ -175,12 +182,16 @@ impl<'a> Asked<'a> {
             version: args.version.clone(),
             ..QuoteRequest::default()
         };
-        talk(async {
-            let mut tariffs = TariffServiceClient::new(connect(core).await?);
-            let request = ExplainRequest { subject: Some(explain_request::Subject::Quote(quote)) };
-            Ok(tariffs.explain(request).await.map_err(|status| refused(core, &status))?.into_inner())
-        })
+        explain(core, explain_request::Subject::Quote(quote))
     }
+}
+
+fn explain(core: &str, subject: explain_request::Subject) -> anyhow::Result<ExplainResponse> {
+    talk(async {
+        let mut tariffs = TariffServiceClient::new(connect(core).await?);
+        let request = ExplainRequest { subject: Some(subject) };
+        Ok(tariffs.explain(request).await.map_err(|status| refused(core, &status))?.into_inner())
+    })
 }
 
 /// Usage as a person writes it: a bare number of voice would be nanoseconds, which nobody means.

@@ -117,14 +117,50 @@ pub(super) fn print(
     show::fields(&fields)
 }
 
+#[derive(Debug, Serialize)]
+struct SessionView<'a> {
+    session_id: &'a str,
+    cost: Option<&'a str>,
+    currency: Option<&'a str>,
+    destination_id: Option<&'a str>,
+    rating_plan: Option<&'a str>,
+    rated_subject: Option<&'a str>,
+    version: &'a str,
+    lines: Vec<LineView<'a>>,
+}
+
+/// Prints why a session was charged what it was.
+pub(super) fn print_session(session_id: &str, explained: &ExplainResponse, format: show::Format) -> anyhow::Result<()> {
+    let quote = explained.quote.clone().unwrap_or_default();
+    let cost = quote.cost.as_ref();
+    if format.json {
+        return show::json(&SessionView {
+            session_id,
+            cost: cost.map(|cost| cost.amount.as_str()),
+            currency: cost.map(|cost| cost.currency.as_str()),
+            destination_id: quote.destination.as_deref(),
+            rating_plan: quote.rating_plan.as_deref(),
+            rated_subject: quote.rated_subject.as_deref(),
+            version: &quote.version,
+            lines: explained.lines.iter().map(LineView::from).collect(),
+        });
+    }
+    let subject = show::or_dash(quote.rated_subject.as_ref());
+    let plan = show::or_dash(quote.rating_plan.as_ref());
+    show::line(&format!("session {session_id}: tariff of {subject}, rating plan {plan}, version {}", quote.version))?;
+    match cost {
+        Some(cost) => print_lines(&explained.lines, &cost.amount, &cost.currency),
+        None => show::line("no price"),
+    }
+}
+
 /// The parts of a price, amounts under each other, and the price below.
 fn print_lines(lines: &[PriceLine], amount: &str, currency: &str) -> anyhow::Result<()> {
     let decimals = |text: &str| text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let amounts = lines.iter().map(|line| line.amount.as_str()).chain([amount]);
     let most = amounts.clone().map(decimals).max().unwrap_or(0);
-    let padded = |text: &str| {
-        text.parse::<Money>().map_or_else(|_| text.to_owned(), |amount| format!("{amount:.most$}"))
-    };
+    let padded =
+        |text: &str| text.parse::<Money>().map_or_else(|_| text.to_owned(), |amount| format!("{amount:.most$}"));
     let width = amounts.map(|text| padded(text).len()).max().unwrap_or(0);
     for line in lines {
         show::line(&format!("  {:>width$}  {}", padded(&line.amount), line.reason))?;

@@ -54,10 +54,8 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn good(plan: &Plan) -> Report {
     let tables = plan.to_tables();
-    let rows = Table::ALL.into_iter().map(|table| Rows {
-        file: table.file_name(),
-        rows: tables.text(table).lines().count(),
-    });
+    let rows =
+        Table::ALL.into_iter().map(|table| Rows { file: table.file_name(), rows: tables.text(table).lines().count() });
     Report {
         ok: true,
         version: Some(plan.version().to_string()),

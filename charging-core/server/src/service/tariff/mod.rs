@@ -20,7 +20,7 @@ use types::UtcMs;
 
 use super::status;
 use crate::store::Core;
-use crate::tariffs::{Author, TariffError, Tariffs};
+use crate::tariffs::{Author, TariffError, Tariffs, utc_now};
 
 /// The service.
 pub(super) struct TariffDesk {
@@ -127,7 +127,8 @@ impl TariffService for TariffDesk {
 
     async fn history(&self, request: Request<TariffHistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
         let limit = request.into_inner().limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let entries = self.core.tariffs().history();
+        // It may wait for a load that is being written.
+        let entries = self.off_the_hot_path(|tariffs| Ok(tariffs.history())).await?;
         let events = entries.into_iter().rev().take(limit).map(|entry| Ok(view::event(entry)));
         Ok(Response::new(Box::pin(tokio_stream::iter(events.collect::<Vec<_>>()))))
     }
@@ -173,10 +174,12 @@ fn refused(error: TariffError) -> Status {
     }
 }
 
-/// The version asked for, or the one in force.
-fn wanted(tariffs: &Tariffs, version: Option<&str>) -> Result<Arc<rating::Plan>, Status> {
+/// The version asked for, or the one in force at a time.
+fn wanted(tariffs: &Tariffs, version: Option<&str>, at: Option<UtcMs>) -> Result<Arc<rating::Plan>, Status> {
+    let now = utc_now();
+    let at = at.unwrap_or(now);
     match version.filter(|version| !version.is_empty()) {
-        None => tariffs.current().ok_or_else(|| {
+        None => tariffs.in_force(at, at.max(now)).ok_or_else(|| {
             Status::failed_precondition("no tariff is in force; load one with tollkeeper tariff load DIR")
         }),
         Some(version) => tariffs.find(version).and_then(|version| tariffs.read(version)).map_err(refused),

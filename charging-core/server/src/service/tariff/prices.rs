@@ -15,13 +15,13 @@ use crate::tariffs::{Tariffs, utc_now};
 
 pub(super) fn quote(tariffs: &Tariffs, request: &QuoteRequest) -> Result<QuoteResponse, Status> {
     let asked = Asked::of(request)?;
-    let plan = wanted(tariffs, request.version.as_deref())?;
+    let plan = wanted(tariffs, request.version.as_deref(), Some(asked.query.start))?;
     Ok(quoted(&plan, &asked.query, asked.usage))
 }
 
 pub(super) fn explain(tariffs: &Tariffs, request: &QuoteRequest) -> Result<ExplainResponse, Status> {
     let asked = Asked::of(request)?;
-    let plan = wanted(tariffs, request.version.as_deref())?;
+    let plan = wanted(tariffs, request.version.as_deref(), Some(asked.query.start))?;
     Ok(explained(&plan, &asked.query, asked.usage))
 }
 

@@ -53,7 +53,7 @@ fn of_version(tariffs: &Tariffs, version: PlanVersion, history: &[Entry]) -> Res
 
 /// A version and the rows that were asked for.
 pub(super) fn show(tariffs: &Tariffs, request: &ShowTariffRequest) -> Result<ShowTariffResponse, Status> {
-    let plan = wanted(tariffs, request.version.as_deref())?;
+    let plan = wanted(tariffs, request.version.as_deref(), None)?;
     let number = request.number.as_deref().map(Wanted::Number);
     let rows = match number.or_else(|| request.destination.as_deref().map(Wanted::Destination)) {
         Some(wanted) => rows_of(&plan, wanted),

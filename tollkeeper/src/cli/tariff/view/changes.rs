@@ -47,7 +47,8 @@ struct PriceView {
 
 impl From<Changes> for ChangesView {
     fn from(changes: Changes) -> Self {
-        let row = |TariffDifference { file_name, key, before, after }| RowChange { file: file_name, key, before, after };
+        let row =
+            |TariffDifference { file_name, key, before, after }| RowChange { file: file_name, key, before, after };
         Self {
             settings: changes.settings,
             rows: changes.differences.into_iter().map(row).collect(),
@@ -111,7 +112,12 @@ impl ChangesView {
         }
         if !self.rows.is_empty() {
             let rows = self.rows.iter().map(|row| {
-                [row.file.clone(), row.key.clone(), show::or_dash(row.before.as_ref()), show::or_dash(row.after.as_ref())]
+                [
+                    row.file.clone(),
+                    row.key.clone(),
+                    show::or_dash(row.before.as_ref()),
+                    show::or_dash(row.after.as_ref()),
+                ]
             });
             show::rows(["FILE", "KEY", "BEFORE", "AFTER"], rows.collect(), "")?;
             more(self.row_count, self.rows.len(), "rows")?;
@@ -163,7 +169,8 @@ fn percent(before: Money, change: Money) -> Option<String> {
     if whole <= 0 {
         return None;
     }
-    let tenths = (change.nanos().unsigned_abs().saturating_mul(2000) + whole.unsigned_abs()) / (whole.unsigned_abs() * 2);
+    let tenths =
+        (change.nanos().unsigned_abs().saturating_mul(2000) + whole.unsigned_abs()) / (whole.unsigned_abs() * 2);
     let sign = if change.is_negative() { "-" } else { "+" };
     Some(format!("{sign}{}.{} %", tenths / 10, tenths % 10))
 }
