@@ -141,21 +141,31 @@ fn reason(line: &Line, service: Service) -> String {
     match line {
         Line::ConnectFee { rate_id, .. } => format!("connect fee of rate {rate_id}"),
         Line::Span {
-            destination_id, rate_id, timing_id, from, to, increments, increment, rate, unit, cost, ..
+            destination_id,
+            rate_id,
+            timing_id,
+            since,
+            from,
+            to,
+            increments,
+            increment,
+            rate,
+            unit,
+            cost,
+            ..
         } => {
             let timing = timing_id.as_ref().map(|timing| format!(", {timing}")).unwrap_or_default();
+            // Of the wall clock's text the time of day, to the second.
+            let clock = since.as_ref().and_then(|since| since.get(11..19));
+            let clock = clock.map(|clock| format!(" (from {clock})")).unwrap_or_default();
             let steps = if *increments == 1 { "step" } else { "steps" };
-            let beyond = if cost.numerator.rem_euclid(cost.denominator.max(1)) == 0 {
-                String::new()
-            } else {
-                format!(", exactly {cost}")
-            };
             format!(
-                "{} to {}: {increments} {steps} of {} at {rate} per {} ({destination_id}, rate {rate_id}{timing}{beyond})",
+                "{} to {}{clock}: {increments} {steps} of {} at {rate} per {} ({destination_id}, rate {rate_id}{timing}{})",
                 length(*from),
                 length(*to),
                 length(*increment),
-                length(*unit)
+                length(*unit),
+                beyond(*cost)
             )
         }
         Line::MaxCost { max } => format!("maximum of {max} reached: no more is charged"),
@@ -172,6 +182,19 @@ fn reason(line: &Line, service: Service) -> String {
             if rate.included { format!("of it {tax} tax ({percent} %)") } else { format!("{percent} % tax") }
         }
         other => other.to_string(),
+    }
+}
+
+/// What an amount has beyond whole nano units, as more decimals.
+fn beyond(exact: Exact) -> String {
+    let denominator = exact.denominator.max(1);
+    match exact.numerator.rem_euclid(denominator) {
+        0 => String::new(),
+        rest => {
+            let more = rest.saturating_mul(1000) / denominator;
+            let nanos = Money::from_nanos(exact.numerator.div_euclid(denominator));
+            format!(", exactly {nanos:.9}{more:03}...")
+        }
     }
 }
 

@@ -99,15 +99,16 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
     Tariff(tariff::Command),
     /// What something costs, and why: from a tariff folder, or from the running core.
     #[command(after_help = "Examples:
-  tollkeeper quote --plan demo/tariff --tenant default --subject alice --destination +49301234567 --usage 90s
+  tollkeeper quote --plan demo/tariff --destination +49301234567 --usage 90s
   tollkeeper quote --destination +49301234567 --usage 90s --at 2026-12-24T18:00:00Z --explain
-  tollkeeper quote --plan DIR --tenant acme --category data --destination internet --usage 1048576 --tor data --json
+  tollkeeper quote --plan DIR --category data --destination web --usage 1048576 --tor data --json
   tollkeeper quote --plan DIR --requests in.jsonl --answers out.jsonl
   tollkeeper quote --session SESSION_ID            what a call was charged, and why
 
-A file of requests has one JSON object a line: {\"id\",\"tor\":\"*voice\",\"tenant\",\"category\",\"subject\",\"destination\",
-\"answer_time\",\"usage\"}, its answers {\"id\",\"cost\"} or {\"id\",\"error\"}, in the same order. There a + in a number is a
-character like any other, as in the tariff format itself; with -c FILE it is as the file says.")]
+A file of requests has one JSON object a line, with the keys id, tor (\"*voice\"), tenant, category,
+subject, destination, answer_time and usage (\"90s\" or a number). Its answers have id and cost, or
+id and error, in the same order. There a + in a number is a character like any other, as in the
+tariff format itself; with -c FILE it is as the file says.")]
     Quote(quote::QuoteArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Examples:

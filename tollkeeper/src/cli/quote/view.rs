@@ -163,7 +163,9 @@ fn print_lines(lines: &[PriceLine], amount: &str, currency: &str) -> anyhow::Res
         |text: &str| text.parse::<Money>().map_or_else(|_| text.to_owned(), |amount| format!("{amount:.most$}"));
     let width = amounts.map(|text| padded(text).len()).max().unwrap_or(0);
     for line in lines {
-        show::line(&format!("  {:>width$}  {}", padded(&line.amount), line.reason))?;
+        // What only says something has no amount.
+        let amount = if line.rate.is_none() && line.amount == "0" { String::new() } else { padded(&line.amount) };
+        show::line(&format!("  {amount:>width$}  {}", line.reason))?;
     }
     show::line(&format!("  {:>width$}  {currency}: the price", padded(amount)))
 }

@@ -97,7 +97,7 @@ impl ChangesView {
                 "nothing differs".to_owned()
             }
             Some(_) => format!(
-                "{} rows differ, {} of {} sample prices",
+                "rows that differ: {}, sample prices that differ: {} of {}",
                 self.row_count, self.price_count, self.prices_compared
             ),
         }
