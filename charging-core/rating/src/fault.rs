@@ -162,6 +162,14 @@ pub enum Problem {
     /// The rate starts later than the session.
     #[error("no group starts at 0, so the begin of a session has no price and destinations at this rate are refused")]
     NoFirstGroup,
+    /// A group begins within a step of the one before.
+    #[error(
+        "begins within a step of line {line}, which then reaches into this group; begin at a multiple of its increment"
+    )]
+    Uneven {
+        /// The line of the group before.
+        line: u64,
+    },
     /// Prices have no common small fraction.
     #[error("price of an increment needs fractions of a nano unit beyond 1/{limit}; use a rounder rate unit")]
     TooFine {

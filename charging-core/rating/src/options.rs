@@ -13,7 +13,8 @@ use crate::zone::TimeZone;
 pub struct PlanOptions {
     /// The currency of all amounts.
     pub currency: Currency,
-    /// Rating profiles looked at for one number, the subject's own being the first; 3 unless told otherwise, at least 1.
+    /// Rating profiles looked at for one number, the subject's own being the first; 3 unless told otherwise, from 1
+    /// to 32 (what is outside counts as the nearest).
     #[serde(default = "fallback_depth")]
     pub fallback_depth: u8,
     /// True unless told otherwise: a number with `+` also matches prefixes without it, and the prefix with most digits

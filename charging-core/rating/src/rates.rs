@@ -64,10 +64,12 @@ fn rate(
     let connect_fee = rows.first().map_or(Money::ZERO, |row| row.connect_fee);
     rows.sort_by_key(|row| row.start);
     for pair in rows.windows(2) {
-        if let [earlier, later] = pair
-            && earlier.start == later.start
-        {
+        let [earlier, later] = pair else { continue };
+        let length = later.start - earlier.start;
+        if length == 0 {
             notes.fault(Table::Rates, later.line, 5, "", Problem::Duplicate { line: earlier.line });
+        } else if length % earlier.increment.max(1) != 0 {
+            notes.warn(Table::Rates, later.line, 5, id, Problem::Uneven { line: earlier.line });
         }
     }
     let ends = rows.iter().skip(1).map(|row| row.start).chain([u64::MAX]).collect::<Vec<_>>();

@@ -4,6 +4,8 @@
 //! Fallbacks may form cycles. A profile is looked at again only with more depth left than before, so the work is at most
 //! profiles times depth, whatever refers to whom.
 
+use std::collections::BTreeMap;
+
 use types::UtcMs;
 
 use crate::calendar::Instant;
@@ -75,6 +77,15 @@ pub(crate) struct Found<'p> {
     pub binding: &'p Binding,
 }
 
+impl Found<'_> {
+    /// True if the same applies, for the same reason.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.binding == other.binding
+            && std::ptr::eq(self.rating_plan, other.rating_plan)
+            && std::ptr::eq(self.subject, other.subject)
+    }
+}
+
 impl<'p> Search<'p> {
     pub(crate) fn new(plan: &'p Plan, query: &Query<'_>) -> Result<Self, Refusal> {
         let tenant = plan.profiles.get(query.tenant).ok_or(Refusal::RatingPlanNotFound)?;
@@ -93,8 +104,8 @@ impl<'p> Search<'p> {
 
     /// What applies at `at`; and when a profile that was looked at changes next.
     pub(crate) fn at(&self, at: UtcMs) -> (Result<Found<'p>, Refusal>, Option<UtcMs>) {
-        let mut walk = Walk { search: self, at, change: None, seen: Vec::new() };
-        let found = walk.in_profile(self.first, self.plan.options.fallback_depth.max(1));
+        let mut walk = Walk { search: self, at, change: None, seen: BTreeMap::new() };
+        let found = walk.in_profile(self.first, self.plan.options.fallback_depth.clamp(1, MAX_DEPTH));
         (found.unwrap_or(Err(Refusal::RatingPlanNotFound)), walk.change)
     }
 
@@ -120,8 +131,8 @@ struct Walk<'w, 'p> {
     search: &'w Search<'p>,
     at: UtcMs,
     change: Option<UtcMs>,
-    /// Profiles that were looked at, and with how much depth left.
-    seen: Vec<(&'p Profile, u8)>,
+    /// Profiles whose fallbacks were looked at, and with how much depth left; by address.
+    seen: BTreeMap<*const Profile, u8>,
 }
 
 impl<'p> Walk<'_, 'p> {
@@ -141,17 +152,17 @@ impl<'p> Walk<'_, 'p> {
         }
         let left = depth - 1;
         if left > 0 && !activation.fallback.is_empty() {
-            self.seen.push((profile, depth));
+            self.seen.insert(profile, depth);
             for name in &activation.fallback {
                 let Some((subject, profile)) = self.search.subjects.get_key_value(name) else { continue };
-                if self.seen.iter().any(|(seen, with)| std::ptr::eq(*seen, profile) && *with >= left) {
+                if self.seen.get(&std::ptr::from_ref(profile)).is_some_and(|with| *with >= left) {
                     continue;
                 }
                 let found = self.in_profile((subject, profile), left);
                 if let Some(found) = found.filter(|found| !matches!(found, Err(Refusal::UnauthorizedDestination))) {
                     return Some(found);
                 }
-                self.seen.push((profile, left));
+                self.seen.insert(profile, left);
             }
         }
         Some(Err(Refusal::UnauthorizedDestination))
@@ -168,3 +179,6 @@ impl<'p> Walk<'_, 'p> {
         Some(Ok(Found { subject, rating_plan, matched, bindings, binding }))
     }
 }
+
+/// Nobody means more; and with it the work stays small even where everybody falls back to everybody.
+const MAX_DEPTH: u8 = 32;

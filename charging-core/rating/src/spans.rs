@@ -10,7 +10,7 @@ use crate::rated::Rated;
 use crate::search::Found;
 use crate::tariff::{DestinationRate, Group, Rate, row};
 
-/// A stretch at one destination rate.
+/// A stretch at one destination rate, under one timing of one plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment<'p> {
     pub from: u64,
@@ -102,7 +102,7 @@ impl<'p> Iterator for Segments<'p> {
         let found = self.rated.found;
         while let Some(border) = self.border() {
             self.cross(border);
-            if self.rated.found.binding.destination_rate != found.binding.destination_rate {
+            if !self.rated.found.is_like(&found) {
                 let to = border.since(self.rated.start).saturating_mul(NANOS_PER_MS);
                 self.from = Some(to);
                 return Some(Segment { from, to, found });

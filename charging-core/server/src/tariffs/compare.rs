@@ -72,6 +72,9 @@ fn row_counts(differences: &[RowDifference]) -> Vec<RowCounts> {
     counted.filter(|counts| counts.added + counts.removed + counts.changed > 0).collect()
 }
 
+/// A row before and after.
+type Sides<'r> = (Option<&'r str>, Option<&'r str>);
+
 fn in_table(table: Table, before: &str, after: &str) -> Vec<RowDifference> {
     if before == after {
         return Vec::new();
@@ -79,7 +82,7 @@ fn in_table(table: Table, before: &str, after: &str) -> Vec<RowDifference> {
     let olds: HashSet<&str> = before.lines().collect();
     let news: HashSet<&str> = after.lines().collect();
     // Key, and which of the rows with that key it is.
-    let mut rows: BTreeMap<(String, usize), (Option<&str>, Option<&str>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, usize), Sides<'_>> = BTreeMap::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for line in before.lines().filter(|line| !news.contains(line)) {
         let nth = nth(&mut seen, table, line);
