@@ -71,7 +71,7 @@ pub(super) const COMMENTS: &[Comment] = &[
     Comment::new("core.tariff.currency", "Currency of all amounts in it."),
     Comment::new(
         "core.tariff.fallback_depth",
-        "Rating profiles looked at for one number, the subject's own being the first, its fallback subjects behind.",
+        "Rating profiles looked at for one number, the subject's own being the first, its fallback subjects behind; 1 to 32.",
     ),
     Comment::new(
         "core.tariff.plus_is_optional",

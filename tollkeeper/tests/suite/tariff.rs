@@ -196,7 +196,7 @@ fn settings_of_a_tariff_come_from_the_configuration() {
     std::fs::write(config, "[core.tariff]\ntime_zone = \"Mars\"\nfallback_depth = 0\n").expect("written");
     let wrong = run(&["check-config", "-c", config]);
     assert!(wrong.err.contains("t.toml:2:13: core.tariff.time_zone: \"Mars\" is no time zone"), "{wrong:?}");
-    assert!(wrong.err.contains("t.toml:3:18: core.tariff.fallback_depth: must be at least 1"), "{wrong:?}");
+    assert!(wrong.err.contains("t.toml:3:18: core.tariff.fallback_depth: must be from 1 to 32"), "{wrong:?}");
 }
 
 #[test]

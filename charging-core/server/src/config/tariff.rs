@@ -19,7 +19,7 @@ pub struct TariffConfig {
     pub folder: Option<PathBuf>,
     /// Currency of all amounts in it.
     pub currency: Box<str>,
-    /// Rating profiles looked at for one number, the subject's own being the first; from 1 on.
+    /// Rating profiles looked at for one number, the subject's own being the first; from 1 to 32.
     pub fallback_depth: u8,
     /// True: a number with `+` also matches prefixes without it. False: `+` is a character like any other.
     pub plus_is_optional: bool,
@@ -98,8 +98,9 @@ impl TariffConfig {
         if currency.is_none() {
             faults.push(("currency".into(), "must be three capital letters of ISO 4217, such as \"EUR\"".into()));
         }
-        if self.fallback_depth == 0 {
-            faults.push(("fallback_depth".into(), "must be at least 1: the subject's own profile".into()));
+        if !FALLBACK_DEPTHS.contains(&self.fallback_depth) {
+            let text = "must be from 1 to 32; the subject's own profile is the first";
+            faults.push(("fallback_depth".into(), text.into()));
         }
         let all = TenantConfig { time_zone: Some(self.time_zone.clone()), tax: self.tax.clone() };
         let default_tenant = all.read(&TenantOptions::default(), "", &mut faults);
@@ -162,6 +163,7 @@ impl TaxConfig {
     }
 }
 
+const FALLBACK_DEPTHS: std::ops::RangeInclusive<u8> = 1..=32;
 /// Of a per cent in 10^-9: 0.0001 %.
 const NANOS_PER_PART: i128 = 100_000;
 

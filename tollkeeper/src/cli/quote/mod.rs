@@ -115,9 +115,9 @@ pub fn run(core: &str, args: &QuoteArgs) -> anyhow::Result<()> {
     let explained = match &args.plan {
         Some(folder) => {
             let plan = plan_folder::load(folder, args.settings.options(|options| options)?)?;
-            asked.from_plan(&plan)
+            asked.priced_by(&plan)
         }
-        None => asked.from_core(core, args)?,
+        None => asked.asked_of(core, args)?,
     };
     view::print(&asked, &explained, args.explain, args.format)
 }
@@ -149,7 +149,7 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn from_plan(&self, plan: &Plan) -> ExplainResponse {
+    fn priced_by(&self, plan: &Plan) -> ExplainResponse {
         let query = Query {
             service: self.service,
             tenant: self.tenant,
@@ -161,7 +161,7 @@ impl<'a> Asked<'a> {
         charging_server::explained(plan, &query, self.usage)
     }
 
-    fn from_core(&self, core: &str, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
+    fn asked_of(&self, core: &str, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
         if args.settings.any() {
             let text = "-c, --currency and --time-zone belong to --plan DIR; a core prices with its own settings";
             return Err(UsageError(text.to_owned()).into());
