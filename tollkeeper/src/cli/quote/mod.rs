@@ -117,7 +117,7 @@ pub fn run(core: &str, args: &QuoteArgs) -> anyhow::Result<()> {
             let plan = plan_folder::load(folder, args.settings.options(|options| options)?)?;
             asked.priced_by(&plan)
         }
-        None => asked.asked_of(core, args)?,
+        None => asked.told_by(core, args)?,
     };
     view::print(&asked, &explained, args.explain, args.format)
 }
@@ -161,7 +161,7 @@ impl<'a> Asked<'a> {
         charging_server::explained(plan, &query, self.usage)
     }
 
-    fn asked_of(&self, core: &str, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
+    fn told_by(&self, core: &str, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
         if args.settings.any() {
             let text = "-c, --currency and --time-zone belong to --plan DIR; a core prices with its own settings";
             return Err(UsageError(text.to_owned()).into());
