@@ -145,8 +145,10 @@ impl Tariffs {
     ///
     /// # Errors
     /// When the name is no name or another version's, or the disk refuses.
-    pub fn keep(&self, plan: &Plan, name: Option<&str>, author: Author) -> Result<Entry, TariffError> {
-        self.keep_from(plan, name, author, None)
+    pub fn keep(&self, plan: &Arc<Plan>, name: Option<&str>, author: Author) -> Result<Entry, TariffError> {
+        let entry = self.keep_from(plan, name, author, None)?;
+        self.resident.write().unwrap_or_else(PoisonError::into_inner).refresh(Arc::clone(plan));
+        Ok(entry)
     }
 
     /// Puts a kept version in force, now or from a time on.

@@ -12,11 +12,18 @@ pub(super) struct Resident {
     plans: HashMap<PlanVersion, Arc<Plan>>,
     /// From when, in order of time.
     schedule: Vec<(UtcMs, Arc<Plan>)>,
+    /// The one that was loaded last: it is activated in a moment, as a rule.
+    fresh: Option<Arc<Plan>>,
 }
 
 impl Resident {
     pub(super) fn plan(&self, version: PlanVersion) -> Option<Arc<Plan>> {
-        self.plans.get(&version).cloned()
+        let fresh = || self.fresh.as_ref().filter(|plan| plan.version() == version);
+        self.plans.get(&version).or_else(fresh).cloned()
+    }
+
+    pub(super) fn refresh(&mut self, plan: Arc<Plan>) {
+        self.fresh = Some(plan);
     }
 
     pub(super) fn hold(&mut self, plan: Arc<Plan>) {
@@ -42,6 +49,7 @@ impl Resident {
 
     /// Lets go of plans that are neither scheduled nor used; says how many.
     pub(super) fn forget_unused(&mut self, used: &[u128]) -> usize {
+        self.fresh = None;
         let before = self.plans.len();
         let schedule = &self.schedule;
         self.plans.retain(|version, _| {

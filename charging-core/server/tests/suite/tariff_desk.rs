@@ -392,6 +392,8 @@ async fn hostile_loads_end_as_errors() {
 async fn damage_is_told_by_file_and_line() {
     let mut desk = Desk::begin().await;
     let version = desk.loaded("0.05").await;
+    // Not the last one any more, which is still in memory.
+    desk.loaded("0.06").await;
     let folder = desk.place.data().join("tariffs");
     std::fs::write(folder.join(&version).join("Rates.csv"), "R1,0,0.04,1s,1s,0s\n").expect("written");
     let (refused, text) = code(desk.activate(&version, None).await);

@@ -1,5 +1,6 @@
 //! A load: its files from the stream, the plan of them, and what would change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use charging_proto::v1::load_tariff_request::Part;
@@ -53,7 +54,7 @@ pub(super) fn load(tariffs: &Tariffs, upload: &Upload) -> Result<LoadTariffRespo
     let author = author(start.loaded_by.clone(), start.comment.clone())?;
     let plan = tables(upload).and_then(|tables| tariffs.build(&tables).map_err(|errors| errors.faults().to_vec()));
     let plan = match plan {
-        Ok(plan) => plan,
+        Ok(plan) => Arc::new(plan),
         Err(faults) => {
             let faults = faults.iter().map(view::fault).collect();
             return Ok(LoadTariffResponse { faults, ..LoadTariffResponse::default() });
