@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,10 @@ bench-rating: ## prices a second over a plan of a million prefixes, its load, it
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper
 	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) run --release -p benches --bin sipp_load
+
+bench-freeswitch: ## the FreeSWITCH agent at 200 calls/s: its share of a processor, the lateness of its answers, lost charges
+	$(CARGO) build --release -p tollkeeper
+	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) run --release -p benches --bin freeswitch_load
 
 bench-cdr: tools ## records/s through the journal, share of the shards' limits, time until a record can be read
 	$(CARGO) run --release -p benches --bin bench_cdr -- journal --at-least 100000

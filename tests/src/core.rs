@@ -147,6 +147,22 @@ impl MemoryCore {
     }
 }
 
+/// Writes the tariff of MONEY.md: Germany is R1, 0.01 per second in increments of 1 s; Great Britain is that of example 3,
+/// 0.60 a minute in increments of 60 s and 0.05 for the connection. All else has no rate.
+pub fn write_tariff(folder: &Path) {
+    let files = [
+        ("Destinations.csv", "DE,49\nGB,44\n"),
+        ("Rates.csv", "R1,0,0.01,1s,1s,0s\nCOARSE,0.05,0.60,60s,60s,0s\n"),
+        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\nDR,GB,COARSE,*up,4,0,\n"),
+        ("RatingPlans.csv", "RP,DR,*any,10\n"),
+        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
+    ];
+    std::fs::create_dir_all(folder).expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("a file");
+    }
+}
+
 fn key(id: &str) -> AccountKey {
     AccountKey { tenant: TENANT.into(), id: id.into() }
 }

@@ -7,11 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use agent_call::{CallEnd, SwitchEvent};
-use agent_runtime::{Backoff, CallDriver, Order, names};
+use agent_runtime::{CallDriver, Order, names};
 use metrics::counter;
 use protocol_codecs::Masked;
 use protocol_codecs::esl::{ApiCall, Event};
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use types::{MonoMs, SessionId};
@@ -59,7 +59,7 @@ impl Agent {
     /// Loads the open sessions from the charging core, trying for ever, then connects and serves until shutdown. Calls
     /// that park meanwhile wait, or end by the dialplan's `park_timeout`.
     pub async fn run(mut parts: AgentParts) {
-        if !restored(&mut parts).await {
+        if !parts.driver.restored(parts.config.reconnect_longest.std(), &parts.shutdown).await {
             return;
         }
         let (config, link_shutdown) = (&parts.config, CancellationToken::new());
@@ -236,30 +236,5 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-/// False: shut down before the core answered.
-async fn restored(parts: &mut AgentParts) -> bool {
-    let mut backoff = Backoff::new(Duration::from_millis(200), parts.config.reconnect_longest.std());
-    loop {
-        let restored = tokio::select! {
-            restored = parts.driver.restore() => restored,
-            () = parts.shutdown.cancelled() => return false,
-        };
-        match restored {
-            Ok(sessions) => {
-                info!(switch = %parts.switch.name, sessions, "open sessions loaded from the charging core");
-                return true;
-            }
-            Err(failure) => {
-                let wait = backoff.next_wait();
-                warn!(switch = %parts.switch.name, error = &failure as &dyn std::error::Error, ?wait, "the charging core does not answer; FreeSWITCH is not connected before it does");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = parts.shutdown.cancelled() => return false,
-                }
-            }
-        }
     }
 }

@@ -20,6 +20,10 @@ pub struct FreeswitchConfig {
     /// Whose customers call over these switches, where no channel variable says otherwise.
     #[serde(default = "default_tenant")]
     pub tenant: Box<str>,
+    /// Tenants by the SIP domain (realm) that their users log on to; a digest user of any other domain pays for nothing.
+    /// Empty: the switch has one domain. With several it must be filled, or `1001` of one is taken for `1001` of another.
+    #[serde(default)]
+    pub domains: BTreeMap<Box<str>, Box<str>>,
     /// The switches.
     pub switches: Vec<SwitchConfig>,
     /// The dialplan's context that routes admitted calls; the leg is transferred to the number it had dialled.
@@ -78,6 +82,23 @@ pub struct TrunkConfig {
     pub account: Box<str>,
     /// How numbers are written on it.
     pub numbers: NumberRules,
+}
+
+/// Whose a SIP domain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Domain<'a> {
+    /// The switch has one, or nobody logged on.
+    Any,
+    /// This tenant's.
+    Of(&'a str),
+    /// It is not in the configuration.
+    Unknown,
+}
+
+impl<'a> Domain<'a> {
+    pub(crate) fn tenant(self) -> Option<&'a str> {
+        if let Self::Of(tenant) = self { Some(tenant) } else { None }
+    }
 }
 
 impl SwitchConfig {
@@ -148,6 +169,18 @@ impl FreeswitchConfig {
             fault("reply_timeout".into(), "must be between 100ms and 1m");
         }
         faults
+    }
+
+    /// Whose the domain is of a user who logged on; `None`: nobody did.
+    pub(crate) fn domain(&self, realm: Option<&str>) -> Domain<'_> {
+        match realm {
+            Some(realm) if !self.domains.is_empty() => {
+                // As the switch's directory compares them.
+                let found = self.domains.iter().find(|(domain, _)| domain.eq_ignore_ascii_case(realm));
+                found.map_or(Domain::Unknown, |(_, tenant)| Domain::Of(tenant))
+            }
+            _ => Domain::Any,
+        }
     }
 
     /// The trunk of that name, or else of that address.

@@ -68,6 +68,10 @@ switches = [{ name = "fs1", address = "127.0.0.1:8021", password_file = "/etc/to
 
 const COMMENTS: &[Comment] = &[
     Comment::new("tenant", "Whose customers call over these switches, where no channel variable says otherwise."),
+    Comment::new(
+        "domains",
+        "Tenants by the SIP domain their users log on to; users of other domains pay for nothing. Empty: there is one domain.",
+    ),
     Comment::new("switches", "The FreeSWITCHes."),
     Comment::new("switches.address", "host:port of its event socket."),
     Comment::optional(

@@ -14,6 +14,7 @@ fn config() -> FreeswitchConfig {
         admitted_context: default_admitted_context(),
         refuse_context: default_refuse_context(),
         parked_contexts: vec![],
+        domains: std::collections::BTreeMap::new(),
         low_balance_file: "".into(),
         heartbeat_timeout: default_heartbeat_timeout(),
         reply_timeout: default_reply_timeout(),

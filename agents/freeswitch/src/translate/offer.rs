@@ -2,7 +2,9 @@
 //!
 //! Who pays is only what the dialplan set (`tollkeeper_*`, or `cgr_*` of a dialplan written for CGRateS), what the switch
 //! authenticated (`sip_auth_username`), what its directory set (`accountcode`), or a trunk known by its address. Never
-//! the From header, which anybody may write.
+//! the From header, which anybody may write, nor what FreeSWITCH takes from it: with `accept-blind-auth` a From header is
+//! enough to be a user of the directory, and a parameter of the To header becomes a variable (`;user=112` makes
+//! `sip_to_user`). Seen on 1.11.2.
 
 use agent_call::CallOffer;
 use agent_call::numbers::NumberRules;
@@ -12,7 +14,7 @@ use types::charging::{ChargingMode, Service, SubscriberId};
 use types::{CallId, LegId, Number, SessionId, UtcMs};
 
 use super::{SESSION_VARIABLE, utc};
-use crate::config::FreeswitchConfig;
+use crate::config::{Domain, FreeswitchConfig};
 
 /// The call, from any event of its channel.
 pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: SessionId, event: &Event) -> CallOffer {
@@ -22,15 +24,19 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
     let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
     let dialled = rated_destination(event);
     let never_refuse = never_refuse(event);
+    let domain = config.domain(variable(event, &["sip_auth_realm"]));
     CallOffer {
         call_id: CallId::new(variable(event, &["sip_call_id"]).unwrap_or(unique_id)),
         session_id,
         leg_id: LegId::new(unique_id),
         parent_leg_id: None,
         tenant: types::Tenant::new(
-            variable(event, &["tollkeeper_tenant", "cgr_tenant"]).map_or(config.tenant.clone(), Into::into),
+            variable(event, &["tollkeeper_tenant", "cgr_tenant"]).or(domain.tenant()).unwrap_or(&config.tenant),
         ),
-        payer: payer(event).or(trunk.map(|(_, trunk)| &*trunk.account)).filter(usable).map(SubscriberId::account),
+        payer: payer(event, domain)
+            .or(trunk.map(|(_, trunk)| &*trunk.account))
+            .filter(usable)
+            .map(SubscriberId::account),
         charging_mode: mode(event).flatten().unwrap_or(config.calls.mode),
         service: Service::Voice,
         category: variable(event, &["tollkeeper_category", "cgr_category"])
@@ -44,7 +50,7 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
         direction: CallDirection::MobileOriginated,
         sip: SipData {
             from_uri: variable(event, &["sip_from_uri"]).map(Number::from),
-            to_uri: variable(event, &["sip_req_uri", "sip_to_uri"]).map(Number::from),
+            to_uri: variable(event, &["sip_req_uri"]).map(Number::from),
             call_id_header: variable(event, &["sip_call_id"]).map(Into::into),
             user_agent: variable(event, &["sip_user_agent"]).map(Into::into),
             codec: codec(event),
@@ -82,8 +88,25 @@ pub(super) fn codec(event: &Event) -> Option<Box<str>> {
     known.map(Into::into)
 }
 
-fn payer(event: &Event) -> Option<&str> {
-    variable(event, &["tollkeeper_account", "cgr_account", "sip_auth_username", "accountcode"])
+fn payer<'a>(event: &'a Event, domain: Domain<'_>) -> Option<&'a str> {
+    let said = || variable(event, &["tollkeeper_account", "cgr_account"]);
+    let digest_user = || variable(event, &["sip_auth_username"]).filter(|_| is_authorised(event));
+    let of_directory = || variable(event, &["accountcode"]).filter(|_| !is_taken_on_trust(event));
+    // A user of a domain that is nobody's is a stranger, whose name may be that of a customer.
+    let authenticated = || if domain == Domain::Unknown { None } else { digest_user().or_else(of_directory) };
+    said().or_else(authenticated)
+}
+
+/// The switch let the call in itself. A dialplan sets `sip_auth_username` too, to the name with which a leg to a carrier
+/// introduces itself.
+fn is_authorised(event: &Event) -> bool {
+    variable(event, &["sip_authorized"]) == Some("true")
+}
+
+/// Let in, but neither by digest nor by an access list: by the word of the caller (`accept-blind-auth`), or because the
+/// switch called itself.
+fn is_taken_on_trust(event: &Event) -> bool {
+    is_authorised(event) && variable(event, &["sip_auth_username", "sip_acl_authed_by"]).is_none()
 }
 
 /// Bytes that were no UTF-8 name nobody.
@@ -96,7 +119,7 @@ fn rated_destination(event: &Event) -> &str {
     let named = variable(event, &["tollkeeper_destination", "cgr_destination"]);
     let waiting = event.name() == Some(EventName::ChannelPark) || super::is_parked(event);
     let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
-    let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user", "sip_to_user"]);
+    let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user"]);
     named.or_else(dialled).or_else(requested).unwrap_or_default()
 }
 

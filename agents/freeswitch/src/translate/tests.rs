@@ -105,13 +105,27 @@ fn offered(fields: Fields<'_>) -> agent_call::CallOffer {
     offer(&config(), "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields))
 }
 
+const AUTHORISED: (&str, Option<&str>) = ("variable_sip_authorized", Some("true"));
+const DIGEST: (&str, Option<&str>) = ("variable_sip_auth_username", Some("user"));
+
 #[test]
 fn who_pays_is_what_the_switch_knows() {
     let rows: &[(Fields<'_>, Option<&str>)] = &[
         (&[], None),
         (&[("variable_accountcode", Some("code"))], Some("code")),
-        (&[("variable_accountcode", Some("code")), ("variable_sip_auth_username", Some("user"))], Some("user")),
-        (&[("variable_sip_auth_username", Some("user")), ("variable_cgr_account", Some("cgr"))], Some("cgr")),
+        (&[AUTHORISED, ("variable_accountcode", Some("code")), DIGEST], Some("user")),
+        (&[AUTHORISED, DIGEST, ("variable_cgr_account", Some("cgr"))], Some("cgr")),
+        // The dialplan's, for the leg to a carrier.
+        (&[DIGEST], None),
+        (&[("variable_sip_authorized", Some("false")), DIGEST], None),
+        // `accept-blind-auth`: the From header named the user of the directory.
+        (&[AUTHORISED, ("variable_user_name", Some("victim")), ("variable_accountcode", Some("victim"))], None),
+        (
+            &[AUTHORISED, ("variable_sip_acl_authed_by", Some("trunks")), ("variable_accountcode", Some("code"))],
+            Some("code"),
+        ),
+        (&[AUTHORISED, ("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
+        (&[AUTHORISED, ("variable_accountcode", Some("v")), ("variable_tollkeeper_account", Some("own"))], Some("own")),
         (&[("variable_cgr_account", Some("cgr")), ("variable_tollkeeper_account", Some("own"))], Some("own")),
         (&[("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
         (&[("variable_tollkeeper_trunk", Some("carrier"))], Some("carrier")),
@@ -124,6 +138,32 @@ fn who_pays_is_what_the_switch_knows() {
         let payer = offered(fields).payer;
         assert_eq!(payer.as_ref().map(|payer| payer.value.expose()), *expected, "{fields:?}");
     }
+}
+
+/// A caller chooses the realm among the switch's domains, and has a password of one of them.
+#[test]
+fn a_user_of_another_domain_is_another_user() {
+    let realm = |realm| ("variable_sip_auth_realm", Some(realm));
+    let code = ("variable_accountcode", Some("code"));
+    let rows: &[(Fields<'_>, Option<&str>, &str)] = &[
+        (&[AUTHORISED, DIGEST, realm("a.example")], Some("user"), "tenant-a"),
+        (&[AUTHORISED, DIGEST, realm("A.Example")], Some("user"), "tenant-a"),
+        (&[AUTHORISED, DIGEST, realm("b.example"), code], None, "t"),
+        (&[AUTHORISED, DIGEST, realm("b.example"), ("variable_cgr_account", Some("own"))], Some("own"), "t"),
+        (&[AUTHORISED, DIGEST, realm("a.example"), ("variable_cgr_tenant", Some("own"))], Some("user"), "own"),
+        (&[code], Some("code"), "t"),
+    ];
+    let mut config = config();
+    config.domains.insert("a.example".into(), "tenant-a".into());
+    for (fields, payer, tenant) in rows {
+        let offer = offer(&config, "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields));
+        assert_eq!(offer.payer.as_ref().map(|payer| payer.value.expose()), *payer, "{fields:?}");
+        assert_eq!(offer.tenant.as_str(), *tenant, "{fields:?}");
+    }
+    assert_eq!(
+        offered(&[AUTHORISED, DIGEST, realm("b.example")]).payer.map(|payer| payer.value.expose().to_owned()),
+        Some("user".into())
+    );
 }
 
 #[test]
@@ -168,6 +208,8 @@ fn the_destination_is_what_was_dialled() {
         ("CHANNEL_DATA", &[transferred, ("variable_current_application", Some("park"))], "00441"),
         ("CHANNEL_ANSWER", &[transferred, (&dialled, Some("00495"))], "00495"),
         ("CHANNEL_ANSWER", &[(&dialled, Some("00495")), ("variable_cgr_destination", Some("00496"))], "00496"),
+        // A parameter of the To header, of a caller's choice.
+        ("CHANNEL_ANSWER", &[("variable_sip_req_user", None), ("variable_sip_to_user", Some("112"))], ""),
     ];
     for (name, fields, expected) in rows {
         let offer = offer(&config(), "fs1", SessionId::from("s"), &event(name, fields));

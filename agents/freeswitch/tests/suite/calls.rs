@@ -351,7 +351,12 @@ async fn a_latin_1_name_is_charged_like_any_other() {
 const PAYERS: &[(Fields, Option<&str>)] = &[
     (&[("variable_tollkeeper_account", "t"), ("variable_sip_auth_username", "u")], Some("t")),
     (&[("variable_sip_auth_username", "u")], Some("1001")),
-    (&[("variable_cgr_account", ""), ("variable_sip_auth_username", "u")], Some("u")),
+    (
+        &[("variable_cgr_account", ""), ("variable_sip_auth_username", "u"), ("variable_sip_authorized", "true")],
+        Some("u"),
+    ),
+    (&[("variable_cgr_account", ""), ("variable_accountcode", ""), ("variable_sip_auth_username", "carrier")], None),
+    (&[("variable_cgr_account", ""), ("variable_accountcode", "victim"), ("variable_sip_authorized", "true")], None),
     (&[("variable_cgr_account", ""), ("variable_accountcode", "code")], Some("code")),
     (&[("variable_cgr_account", "_undef_"), ("variable_accountcode", ""), ("variable_sip_from_user", "f")], None),
     (&[("variable_cgr_account", "J\u{FFFD}rgen")], None),

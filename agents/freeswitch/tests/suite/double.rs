@@ -38,6 +38,9 @@ pub struct State {
     pub reachable: bool,
     /// Does it answer api calls?
     pub answers: bool,
+    /// A client that does not read holds up everybody's events, answers and new connections (`mod_event_socket` waits
+    /// for it with the lock of all of them in its hand); so does a network that forgot a connection.
+    pub stuck: bool,
     /// Does it send heartbeats?
     pub heartbeats: bool,
     heartbeat: i64,
@@ -73,6 +76,7 @@ impl FreeSwitch {
             password: "ClueCon".into(),
             reachable: true,
             answers: true,
+            stuck: false,
             heartbeats: true,
             heartbeat: 0,
             obeys: true,
@@ -175,6 +179,9 @@ impl FreeSwitch {
         let mut commands = FramedRead::new(reading, SwitchCodec);
         let mut answers = vec![encoded(&SwitchFrame::AuthRequest)];
         'connected: loop {
+            while self.state().stuck {
+                tokio::task::yield_now().await;
+            }
             let piece = self.state().write_bytes;
             for bytes in answers.drain(..) {
                 for part in bytes.chunks(piece) {

@@ -3,6 +3,7 @@
 mod calls;
 mod connection;
 mod double;
+mod faults;
 mod money;
 mod recorded;
 mod recording;
