@@ -32,13 +32,7 @@ fn forged_requests_reach_nobody() -> anyhow::Result<()> {
     let Some(lab) = Lab::on_freeswitch("attacks", &plan())? else { return Ok(()) };
     let forger = Forger::new(STRANGER, lab.sip_port(0))?;
     let premium = Forgery { number: PREMIUM, from: "1001", ..Forgery::default() };
-    let with = |digest, number, uri_params, headers| Forgery {
-        digest,
-        number,
-        uri_params,
-        headers,
-        ..premium.clone()
-    };
+    let with = |digest, number, uri_params, headers| Forgery { digest, number, uri_params, headers, ..premium.clone() };
     let good = Some(("1001", PASSWORD));
     let broke = Some(("mallory", PASSWORD));
     let all_headers = "P-Asserted-Identity: <sip:1002@127.0.0.1>\nP-Charge-Info: <sip:1002@127.0.0.1>\n\
@@ -56,8 +50,16 @@ fn forged_requests_reach_nobody() -> anyhow::Result<()> {
         Row("an unknown user", with(Some(("1003", PASSWORD)), PREMIUM, "", ""), Some(403)),
         Row("nobody", with(Some(("", "")), PREMIUM, "", ""), Some(403)),
         Row("no credit, all headers name another", with(broke, PREMIUM, "", all_headers), Some(402)),
-        Row("no credit, and a name for the channel", with(broke, PREMIUM, "", "X-FS-Channel-Name: loopback/a\n"), Some(503)),
-        Row("broken credentials", with(None, PREMIUM, "", "Proxy-Authorization: Digest username=\"1001\"\n"), Some(407)),
+        Row(
+            "no credit, and a name for the channel",
+            with(broke, PREMIUM, "", "X-FS-Channel-Name: loopback/a\n"),
+            Some(503),
+        ),
+        Row(
+            "broken credentials",
+            with(None, PREMIUM, "", "Proxy-Authorization: Digest username=\"1001\"\n"),
+            Some(407),
+        ),
     ];
     for Row(what, forgery, expected) in rows {
         assert_eq!(forger.calls(&forgery)?, expected, "{what}");
@@ -101,12 +103,13 @@ fn the_payer_is_whom_freeswitch_knows() -> anyhow::Result<()> {
 fn nobody_takes_over_a_call() -> anyhow::Result<()> {
     let Some(lab) = Lab::on_freeswitch("attack-replaces", &plan())? else { return Ok(()) };
     let forger = Forger::new(STRANGER, lab.sip_port(0))?;
-    let victim = |id: &str, number: &str| {
-        lab.run(id, lab.caller("answered", id).dials("1001", PASSWORD, number).pauses(3_000))
-    };
+    let victim =
+        |id: &str, number: &str| lab.run(id, lab.caller("answered", id).dials("1001", PASSWORD, number).pauses(3_000));
     let mut runs = Vec::new();
     let (join, a_leg) = ("Call-Info: <sip:x>;appearance-index=1\n", ";a-leg=true");
-    for (id, param, more) in [("taken", "", ""), ("taken-a", a_leg, ""), ("joined", "", join), ("joined-a", a_leg, join)] {
+    for (id, param, more) in
+        [("taken", "", ""), ("taken-a", a_leg, ""), ("joined", "", join), ("joined-a", a_leg, join)]
+    {
         let run = victim(id, GERMANY)?;
         lab.wait_answered(&[&run])?;
         let headers = format!("Replaces: {};to-tag=x;from-tag=y{param}\n{more}", run.id);
@@ -152,8 +155,12 @@ fn nothing_is_won_inside_a_call() -> anyhow::Result<()> {
     let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default();
     let forger = Forger::new(STRANGER, lab.sip_port(0))?;
     let rows = [
-        ("REFER", format!("Refer-To: <sip:{PREMIUM}@127.0.0.1>"), Some(403)),
-        ("REFER", format!("Refer-To: <sip:{PREMIUM}@127.0.0.1?X-Account=1002>\nReferred-By: <sip:1002@127.0.0.1>"), Some(403)),
+        ("REFER", format!("Refer-To: <sip:{PREMIUM}@127.0.0.1>"), Some(405)),
+        (
+            "REFER",
+            format!("Refer-To: <sip:{PREMIUM}@127.0.0.1?X-Account=1002>\nReferred-By: <sip:1002@127.0.0.1>"),
+            Some(405),
+        ),
         ("INFO", "X-Account: 1002".to_owned(), Some(200)),
         ("MESSAGE", "X-Account: 1002".to_owned(), Some(202)),
         ("UPDATE", "P-Asserted-Identity: <sip:1002@127.0.0.1>".to_owned(), Some(200)),

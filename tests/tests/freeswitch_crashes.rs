@@ -15,13 +15,7 @@ const PROOF_MS: i64 = 1_000;
 
 fn plan() -> Plan {
     Plan {
-        accounts: vec![
-            ("anna", "10.00"),
-            ("bert", "10.00"),
-            ("carla", "0.03"),
-            ("dora", "10.00"),
-            ("gina", "10.00"),
-        ],
+        accounts: vec![("anna", "10.00"), ("bert", "10.00"), ("carla", "0.03"), ("dora", "10.00"), ("gina", "10.00")],
         calls: "slice = \"8s\"\nmargin = \"3s\"\nproof_interval = \"1s\"",
         ..Plan::default()
     }
@@ -153,7 +147,9 @@ fn switch_killed_in_mid_call() -> anyhow::Result<()> {
     }
     closed_at_last_proof(of_type(&records, &last.id, "STOP"), both_from, both_until);
     ended_normally(&records, &fresh, 2_000);
-    let run_of = |id: &str| of_type(&records, id, "STOP")["sessionId"].as_str().and_then(|id| id.split('/').nth(1).map(str::to_owned));
+    let run_of = |id: &str| {
+        of_type(&records, id, "STOP")["sessionId"].as_str().and_then(|id| id.split('/').nth(1).map(str::to_owned))
+    };
     assert_ne!(run_of(&fresh.id), run_of(&ghosts[0].id));
     Ok(())
 }

@@ -29,13 +29,14 @@ fn examples_1_to_6_and_16() -> anyhow::Result<()> {
             ("coarse", "1.00"),
             ("silent", "1.00"),
             ("shared", "0.10"),
-            ("topped", "0.05"),
             ("crumb", "0.005"),
         ],
+        strangers: vec!["topped"],
         calls: CALLS,
         ..Plan::default()
     };
     let Some(lab) = Lab::on_freeswitch("money", &plan)? else { return Ok(()) };
+    lab.tollkeeper.cli(&["account", "create", "topped", "--balance", "0.05"])?;
     let mut ends = lab.call("1-ends", "ends", 8_500)?;
     let mut runs_out = lab.call_until_cut("2-runs-out", "runs-out")?;
     let caller = lab.caller("answered", "3-coarse").dials("coarse", PASSWORD, BRITAIN).pauses(2_000);

@@ -133,14 +133,15 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// In place of the shipped users and trunks.
 fn write_lists(config: &Path, plan: &FreeswitchPlan) -> anyhow::Result<()> {
+    // FreeSWITCH drops the whole line on which it sees <include>.
     let user = |(user, secret): &(String, String)| {
         format!(r#"<user id="{user}"><params><param name="password" value="{secret}"/></params></user>"#)
     };
     let users: Vec<String> = plan.users.iter().map(user).collect();
-    std::fs::write(config.join("subscribers.xml"), format!("<include>{}</include>\n", users.join("\n")))?;
+    std::fs::write(config.join("subscribers.xml"), format!("<include>\n{}\n</include>\n", users.join("\n")))?;
     let node = |address: &String| format!(r#"<node type="allow" cidr="{address}/32"/>"#);
     let nodes: String = plan.trunks.iter().map(node).collect();
-    let list = format!(r#"<include><list name="tollkeeper_trunks" default="deny">{nodes}</list></include>"#);
+    let list = format!("<include>\n<list name=\"tollkeeper_trunks\" default=\"deny\">{nodes}</list>\n</include>\n");
     Ok(std::fs::write(config.join("tollkeeper/trunks.xml"), list)?)
 }
 

@@ -216,9 +216,7 @@ impl FakeCall {
             state.happens("CHANNEL_PARK", event);
         }
         let transfer = format!("uuid_transfer {unique_id} ");
-        eventually("the call being admitted", Duration::from_secs(5), || {
-            fake.said_of(&transfer).first().map(|_| ())
-        })?;
+        eventually("the call being admitted", Duration::from_secs(5), || fake.said_of(&transfer).first().map(|_| ()))?;
         let mut state = fake.state();
         let event = state.channels.get_mut(unique_id).expect("the channel");
         event.insert("Caller-Channel-Answered-Time".into(), (now_ms() * 1000).to_string().into());
@@ -249,9 +247,8 @@ fn recorded(unique_id: &str, account: &str) -> anyhow::Result<Event> {
     let text = String::from_utf8_lossy(&std::fs::read(capture)?).into_owned();
     let parked = text.lines().filter_map(|line| line.find('{').map(|at| &line[at..]));
     // One event is one line, with the head of the next frame behind it.
-    let mut events = parked.filter_map(|json| {
-        serde_json::Deserializer::from_str(json).into_iter::<Event>().next().and_then(Result::ok)
-    });
+    let mut events = parked
+        .filter_map(|json| serde_json::Deserializer::from_str(json).into_iter::<Event>().next().and_then(Result::ok));
     let is_park = |event: &Event| event["Event-Name"] == "CHANNEL_PARK" && event["Call-Direction"] == "inbound";
     let mut event = events.find(is_park).ok_or_else(|| anyhow::anyhow!("no CHANNEL_PARK in the capture"))?;
     let fields = [

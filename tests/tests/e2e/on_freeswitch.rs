@@ -49,8 +49,7 @@ impl Lab {
         let agent = agent_table("freeswitch", &switch, plan) + &trunks;
         let (tollkeeper, core) = start_tollkeeper(&folder, &agent, plan)?;
         let accounts = plan.accounts.clone();
-        let lab =
-            Self { tollkeeper, core, kamailios: vec![], freeswitch: Some(freeswitch), gateway, folder, accounts };
+        let lab = Self { tollkeeper, core, kamailios: vec![], freeswitch: Some(freeswitch), gateway, folder, accounts };
         let lab = lab.with_accounts()?;
         lab.wait_connected()?;
         Ok(Some(lab))
