@@ -95,7 +95,9 @@ fn every_call_has_its_records() -> anyhow::Result<()> {
         assert_eq!(types_of(&records, &run.id), ["EVENT"], "{}", run.id);
         let event = of_type(&records, &run.id, "EVENT");
         assert!(*end == UNPLACED || end_of(event) == *end, "{event}");
-        assert_eq!(event["sipStatus"], *status, "{event}");
+        // What the switch decides by itself has a cause, and no status that anybody has sent it.
+        let decided_here = run.id == "rings-too-long-1";
+        assert_eq!(event["sipStatus"].as_u64(), (!decided_here).then_some(*status), "{event}");
     }
     assert_eq!(records.len(), 2 * answered.len() + unanswered.len(), "and nothing else");
     assert_eq!(of_type(&records, "trunk-1", "STOP")["callingParty"]["subscriberId"], "trunk-a");
