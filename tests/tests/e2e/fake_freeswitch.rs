@@ -60,7 +60,8 @@ impl FakeFreeswitch {
     pub fn restart(&self) {
         let mut state = self.state();
         (state.run, state.events) = (state.run + 1, None);
-        (state.channels.clear(), state.scheduled.clear());
+        state.channels.clear();
+        state.scheduled.clear();
         for stream in &state.open {
             stream.shutdown(Shutdown::Both).unwrap_or_default();
         }
