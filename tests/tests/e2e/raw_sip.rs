@@ -158,7 +158,7 @@ impl Forger {
         let branch = header(message, "Via").split("branch=").nth(1).unwrap_or_default().to_owned();
         let begun = Instant::now();
         let mut buffer = [0_u8; 8192];
-        while begun.elapsed() < Duration::from_secs(2) {
+        while begun.elapsed() < Duration::from_secs(8) {
             let Ok(length) = self.sip.socket.recv(&mut buffer) else { continue };
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if status(&text).is_some_and(|status| status >= 200) && header(&text, "Via").contains(&branch) {
