@@ -27,14 +27,17 @@ lint: ## formatting, clippy, rustdoc
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# The files of tests/ that need other programs begin with k (kamailio_, kinesis_). Always the whole workspace is named, so
-# that one set of features is built and not three.
+# The files of tests/ that need other programs, or minutes, are named after what they are about: freeswitch_, kamailio_, kinesis_. These
+# are all others; tests/tests/house.rs sees to it. Always the whole workspace is named, so that one set of features is built and not
+# three.
+UNIT_TESTS := --lib --bins --test '[!fk]*' --test 'f[!r]*' --test freeswitch_sequences
+
 unit: ## all tests that need no other program
 	$(CARGO) build -p tollkeeper
-	$(CARGO) test --workspace --lib --bins --test '[!k]*'
+	$(CARGO) test --workspace $(UNIT_TESTS)
 	$(CARGO) test --workspace --doc
 
-e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo
+e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo (TOLLKEEPER_FREESWITCH=PREFIX: with FreeSWITCH)
 	$(CARGO) build -p tollkeeper -p demo
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
@@ -42,7 +45,7 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 soak: soak-seeds soak-kinesis soak-e2e ## the long runs, one after the other
 
 soak-seeds: ## property tests and simulations with SEEDS=20000 cases each
-	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace --lib --bins --test '[!k]*'
+	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace $(UNIT_TESTS)
 
 soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
 	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \

@@ -63,7 +63,9 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
 
 /// Is this channel one that the dialplan wants charged? Others answer and end without us: voice mail, internal calls.
 pub(crate) fn is_chargeable(event: &Event) -> bool {
-    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype"];
+    // mod_sofia carries out a Replaces header before any dialplan runs: whoever takes over a call pays for it, or it ends.
+    let takes_over = "sip_replaces_call_id";
+    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype", takes_over];
     !is_free_of_charge(event) && (never_refuse(event) || variable(event, &marked).is_some())
 }
 
