@@ -13,6 +13,8 @@ pub(crate) struct NativeCall {
     pub(crate) other_leg: Option<String>,
     /// How it was refused, should the order have been lost.
     pub(crate) refused: Option<ReleaseCause>,
+    /// It waits on the dialplan's `socket` application, or did: the dialplan routes it.
+    pub(crate) on_socket: bool,
     /// The switch took the order to route it.
     pub(crate) admitted: bool,
     /// We ended it.

@@ -63,11 +63,13 @@ impl Agent {
         }
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
         self.ask_for_calls();
+        self.ask_who_rings();
     }
 
     /// Every proof interval.
     pub(crate) fn look_after_calls(&mut self) {
         self.tell_ends_again();
+        self.forget_old_bells();
         if !self.link.is_up() {
             return;
         }
@@ -165,7 +167,7 @@ impl Agent {
     }
 
     fn found_alive(&mut self, session: SessionId, event: &Event) {
-        if !matches!(event.hangup_us(), Ok(None)) {
+        if !matches!(event.hangup_us(), Ok(None)) || self.end_conversation(&session, event) {
             return;
         }
         match translate::answer(event, 0) {
@@ -176,8 +178,9 @@ impl Agent {
     }
 
     /// It waits, or it rings. What it was told may have been lost with the former connection, or with a former agent.
-    fn found_unanswered(&mut self, session: SessionId, event: &Event) {
-        let parked = translate::is_parked(event);
+    pub(crate) fn found_unanswered(&mut self, session: SessionId, event: &Event) {
+        let on_socket = translate::waits_on_socket(event);
+        let parked = on_socket || translate::is_parked(event);
         let state = self.driver.sessions().find(|(known, _)| **known == session);
         let Some((phase, granted_ms)) = state.map(|(_, machine)| (machine.phase(), machine.granted_ms())) else {
             if parked && !self.driver.finished_lately(&session) {
@@ -187,6 +190,7 @@ impl Agent {
         };
         let call = self.calls.entry(session.clone()).or_default();
         (call.seen, call.missing) = (true, false);
+        call.on_socket |= on_socket;
         call.admitted |= !parked;
         let again = match (phase, call.refused) {
             (Phase::Refused, Some(cause)) => Some(Command::Refuse(cause)),
