@@ -58,7 +58,7 @@ pub struct Agent {
     hung_up: VecDeque<(Instant, SessionId, CallEnd)>,
     /// Where the dialplan's `socket` application connects.
     socket: SocketServer,
-    bells: socket::Bells,
+    outbound: socket::Outbound,
     /// Calls that were told to leave their conversation, and when they are asked whether they have.
     leaving: VecDeque<(Instant, SessionId)>,
 }
@@ -96,7 +96,7 @@ impl Agent {
             begun: Instant::now(),
             hung_up: VecDeque::new(),
             socket,
-            bells: socket::Bells::new(),
+            outbound: socket::Outbound::new(),
             leaving: VecDeque::new(),
         };
         agent.serve().await;
@@ -113,7 +113,7 @@ impl Agent {
                     Some(event) => self.linked(event),
                     None => break,
                 },
-                waiting = self.socket.next() => self.rung(waiting),
+                waiting = self.socket.next() => self.asked_for_a_verdict(waiting),
                 () = self.driver.step() => {}
                 _ = proof.tick() => self.look_after_calls(),
                 () = sleep_until(due) => self.waited(),
@@ -141,8 +141,8 @@ impl Agent {
         }
         self.driver.log_proofs();
         self.link_shutdown.cancel();
-        let Self { link, link_task, switch, driver, socket, bells, .. } = self;
-        drop((link, bells));
+        let Self { link, link_task, switch, driver, socket, outbound, .. } = self;
+        drop((link, outbound));
         socket.finish(&switch).await;
         if let Err(error) = link_task.await {
             warn!(%switch, %error, "the connections' task died");
@@ -190,7 +190,7 @@ impl Agent {
     pub(crate) fn carry_orders(&mut self) {
         let orders: Vec<Order> = self.driver.orders().collect();
         for order in orders {
-            self.forget_bell(&order);
+            self.forget_connection(&order);
             match order {
                 Order::Command(session, command) => {
                     let call = self.calls.entry(session.clone()).or_default();

@@ -42,7 +42,7 @@ pub(crate) enum Purpose {
     /// How long it may stay there.
     Limit(SessionId),
     /// What the channel is that a connection of the socket application named.
-    Bell(SessionId),
+    Outbound(SessionId),
     /// Which channels there are.
     Channels,
     /// What a channel is.

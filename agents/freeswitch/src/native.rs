@@ -19,6 +19,8 @@ pub(crate) struct NativeCall {
     pub(crate) admitted: bool,
     /// We ended it.
     pub(crate) released: bool,
+    /// So often it was asked whether it has left its conversation.
+    pub(crate) asked_whether_left: u32,
     /// When it was answered, by the switch's clock.
     pub(crate) answered: Option<UtcMs>,
     /// This connection has told of the channel.

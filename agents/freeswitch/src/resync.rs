@@ -63,13 +63,13 @@ impl Agent {
         }
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
         self.ask_for_calls();
-        self.ask_who_rings();
+        self.ask_about_all_that_wait();
     }
 
     /// Every proof interval.
     pub(crate) fn look_after_calls(&mut self) {
         self.tell_ends_again();
-        self.forget_old_bells();
+        self.forget_closed_connections();
         if !self.link.is_up() {
             return;
         }

@@ -1,7 +1,7 @@
 //! Our end of the dialplan's `socket` application: FreeSWITCH connects to us, once per call, and the call waits until we
 //! let it go on or the connection ends.
 //!
-//! The connection is only the bell. It names a channel; what that channel is and what becomes of it is asked and
+//! The connection only announces. It names a channel; what that channel is and what becomes of it is asked and
 //! commanded over the agent's own connections, which know a password. So whoever reaches this port can make us look at
 //! a channel, and no more. All that is said back is `resume`, and only when the switch has taken the backstop.
 //!

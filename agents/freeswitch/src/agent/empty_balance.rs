@@ -53,7 +53,12 @@ impl Agent {
             // Over altogether, which its own event tells.
             return self.ask_exists(session);
         };
-        if self.driver.knows(session) && !self.end_conversation(session, &event) {
+        if !self.driver.knows(session) || self.end_conversation(session, &event) {
+            return;
+        }
+        let asked = &mut self.calls.entry(session.clone()).or_default().asked_whether_left;
+        *asked = asked.saturating_add(1);
+        if *asked < ASKED_AT_MOST {
             self.leaving.push_back((Instant::now() + ASKED_AGAIN, session.clone()));
         }
     }
@@ -117,3 +122,5 @@ fn conversation_end(event: &Event, answered: UtcMs, at: UtcMs) -> CallEnd {
 
 /// The switch's own ticks are 20 ms; its thread must have come round.
 const ASKED_AGAIN: Duration = Duration::from_millis(50);
+/// Three seconds: by then the machine has ended the call by other means.
+const ASKED_AT_MOST: u32 = 60;

@@ -54,7 +54,7 @@ impl Agent {
             Purpose::Leave(session) => self.leaving(&session, verdict),
             Purpose::Left(session) => self.left(&session, reply),
             Purpose::Limit(session) => self.limited(&session, verdict),
-            Purpose::Bell(session) => self.bell_explained(&session, reply),
+            Purpose::Outbound(session) => self.waiting_explained(&session, reply),
             Purpose::Disarm(session) | Purpose::Announce(session) | Purpose::Mark(session) => {
                 debug!(switch = %self.switch, session_id = %session, ?verdict, "answered");
             }
