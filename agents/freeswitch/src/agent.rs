@@ -16,7 +16,7 @@ use protocol_codecs::esl::{ApiCall, Event};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use types::{MonoMs, SessionId};
+use types::{MonoMs, SessionId, UtcMs};
 
 use crate::command::{self, Purpose};
 use crate::config::{FreeswitchConfig, SwitchConfig};
@@ -53,6 +53,8 @@ pub struct Agent {
     pub(crate) calls: HashMap<SessionId, NativeCall>,
     pub(crate) resync: Resync,
     pub(crate) lag: Lag,
+    /// The newest event of this connection, by the switch's clock.
+    pub(crate) newest_event: UtcMs,
     begun: Instant,
     /// Calls that were hung up, oldest first; their final numbers are awaited until then.
     hung_up: VecDeque<(Instant, SessionId, CallEnd)>,
@@ -93,6 +95,7 @@ impl Agent {
             calls: HashMap::new(),
             resync: Resync::default(),
             lag: Lag::default(),
+            newest_event: UtcMs(0),
             begun: Instant::now(),
             hung_up: VecDeque::new(),
             socket,
@@ -161,6 +164,7 @@ impl Agent {
 
     fn received(&mut self, event: &Event) {
         let told = event.date_timestamp_us().ok().flatten().map(translate::utc);
+        self.newest_event = self.newest_event.max(told.unwrap_or(UtcMs(0)));
         let late_ms = told.map_or(0, |told| self.lag.of(self.now(), told));
         let done = match translate::translate(&self.switch, event) {
             Ok(Told::Ignored(reason)) => {

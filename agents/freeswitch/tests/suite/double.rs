@@ -52,6 +52,9 @@ pub struct State {
     /// How long a transferred channel's thread takes to leave what it does; without an end it never does.
     pub leaves_after_ms: Option<i64>,
     leaving: Vec<(String, i64)>,
+    /// Are its events stuck?
+    pub stuck: bool,
+    held_back: Vec<Vec<u8>>,
     /// Scheduled hangups: channel and time in milliseconds since the epoch.
     pub scheduled: Vec<(String, i64)>,
     /// Bytes of one write.
@@ -84,6 +87,8 @@ impl FreeSwitch {
             ghosts: vec![],
             leaves_after_ms: Some(20),
             leaving: vec![],
+            stuck: false,
+            held_back: vec![],
             scheduled: vec![],
             write_bytes: usize::MAX,
             now: 0,
@@ -217,9 +222,20 @@ impl FreeSwitch {
 
 impl State {
     fn play(&mut self, bytes: &[u8]) {
+        if self.stuck {
+            return self.held_back.push(bytes.to_vec());
+        }
         if let Some(events) = &self.events {
             // A connection that is just closing hears nothing more.
             drop(events.send(bytes.to_vec()));
+        }
+    }
+
+    /// Its events come after all.
+    pub fn gets_going(&mut self) {
+        self.stuck = false;
+        for bytes in std::mem::take(&mut self.held_back) {
+            self.play(&bytes);
         }
     }
 
