@@ -117,6 +117,7 @@ async fn listen(settings: Arc<SocketSettings>, calls: mpsc::Sender<Waiting>, shu
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = shutdown.cancelled() => return,
+                    () = calls.closed() => return,
                 }
             }
         }
@@ -140,6 +141,8 @@ async fn listen(settings: Arc<SocketSettings>, calls: mpsc::Sender<Waiting>, shu
             },
             Some(_) = connections.join_next() => {}
             () = shutdown.cancelled() => break,
+            // An agent that died answers nobody.
+            () = calls.closed() => break,
         }
         let open = settings.maximum_connections.saturating_sub(room.available_permits());
         gauge!(CONNECTIONS, "switch" => Arc::clone(&settings.switch)).set(u32::try_from(open).unwrap_or(u32::MAX));

@@ -163,6 +163,10 @@ async fn an_agent_killed_while_it_authorises_means_a_refusal() {
     stage.agent_starts();
     stage.connected(2).await;
     assert_eq!(stage.balance("1001"), crate::stage::money("1.00"));
+    // The next one has the port, and serves.
+    let mut next = Call::new("b");
+    let line = Line::rings(&mut stage, &mut next).await;
+    goes_on(&mut stage, &line).await;
     stage.finish().await;
 }
 

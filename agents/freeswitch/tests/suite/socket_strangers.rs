@@ -124,7 +124,12 @@ async fn a_forged_connection_moves_nothing() {
     other_run.insert("Core-UUID".into(), "run-0".into());
     let mut ghost = call.event(&stage, "CHANNEL_PARK");
     ghost.insert("Unique-ID".into(), "ghost".into());
-    for event in [talking, other_run, ghost] {
+    // It rings, and never asked anybody.
+    let mut unasked = Call::new("unasked");
+    unasked.created_ms = stage.now();
+    let unasked = unasked.event(&stage, "CHANNEL_PROGRESS");
+    stage.switch.state().learn(&unasked);
+    for event in [talking, other_run, ghost, unasked] {
         let line = Line::claims(&mut stage, &event).await;
         stage.until("its end", |_| line.is_closed()).await;
         assert_eq!(line.heard(), ["connect"]);
