@@ -172,6 +172,23 @@ async fn a_restarted_agent_knows_that_the_conversation_is_over() {
     }
 }
 
+/// The connection breaks at the way out and comes back ten seconds later: those are not charged.
+#[tokio::test(start_paused = true)]
+async fn a_break_at_the_way_out_is_not_charged() {
+    let (mut stage, call) = out_of_credit(CONTEXT).await;
+    stage.switch.state().leaves_after_ms = Some(1_000);
+    call.talks_until(&mut stage, 20_060).await;
+    stage.switch.state().reachable = false;
+    stage.switch.hang_up();
+    stage.switch.state().scheduled.clear();
+    stage.pass(10_000).await;
+    stage.switch.state().reachable = true;
+    stage.connected(2).await;
+    let stop = "STOP Normal CREDIT_EXHAUSTED 20.000s cost 0.2";
+    stage.expect_settled("break", &["START", stop], "0.00").await;
+    stage.finish().await;
+}
+
 /// Another reason than credit ends the call as ever.
 #[tokio::test(start_paused = true)]
 async fn only_credit_has_an_announcement() {

@@ -54,12 +54,12 @@ async fn connections_that_name_no_call_hold_up_nobody() {
     stage.finish().await;
 }
 
-/// A megabyte of header lines is not read.
+/// 400 kB of header lines are not read, though the codec would.
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_read_no_further_than_a_channel_is_long() {
     let mut stage = stage("1.00", listening).await;
     let line: &[u8] = b"variable_x: 0123456789012345678901234567890123456789012345678901234567890123456789\n";
-    let bytes: &'static [u8] = Box::leak(line.repeat(20_000).into_boxed_slice());
+    let bytes: &'static [u8] = Box::leak(line.repeat(5_000).into_boxed_slice());
     let closed = stranger(&stage, bytes).await;
     stage.until("its end, before its time", |_| is(&closed)).await;
     is_served(&mut stage, "a").await;
