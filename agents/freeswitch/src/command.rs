@@ -4,6 +4,8 @@
 //! first; a call without its backstop must not be routed. The backstop is `sched_hangup`, armed by the switch itself at
 //! the answer. A further one does not replace it: all of the channel are deleted first.
 
+mod empty_balance;
+
 use agent_call::Command;
 use protocol_codecs::Masked;
 use protocol_codecs::esl::{ApiCall, BroadcastLegs, HangupCause};
@@ -11,7 +13,8 @@ use types::{DurationMs, ReleaseCause, SessionId};
 
 use crate::config::FreeswitchConfig;
 use crate::native::{NativeCall, hangup_cause, unique_id};
-use crate::translate::{DIALLED_VARIABLE, SESSION_VARIABLE};
+use crate::translate::{ADMITTED_VARIABLE, DIALLED_VARIABLE, SESSION_VARIABLE};
+pub(crate) use empty_balance::{INLINE, limit};
 
 /// What an api call was for: its answer is read accordingly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,16 @@ pub(crate) enum Purpose {
     Backstop(SessionId),
     /// The caller hears that the credit ends.
     Announce(SessionId),
+    /// Marks a channel as no longer charged, or ends a leg that should have ended already: whatever is answered.
+    Mark(SessionId),
+    /// The transfer of a caller without credit out of the conversation.
+    Leave(SessionId),
+    /// Has it left?
+    Left(SessionId),
+    /// How long it may stay there.
+    Limit(SessionId),
+    /// What the channel is that a connection of the socket application named.
+    Outbound(SessionId),
     /// Which channels there are.
     Channels,
     /// What a channel is.
@@ -50,13 +63,14 @@ pub(crate) fn calls(
     command: Command,
 ) -> Vec<(Purpose, ApiCall)> {
     let unique_id = unique_id(session).to_owned();
+    let out_of_credit = empty_balance::calls(config, session, call, command);
     match command {
         Command::Admit { granted_ms } => {
             vec![(Purpose::Arm(session.clone()), variables(session, unique_id, call, granted_ms))]
         }
         Command::Refuse(cause) => {
             call.refused = Some(cause);
-            vec![refusal(config, session, unique_id, cause)]
+            out_of_credit.unwrap_or_else(|| vec![refusal(config, session, unique_id, cause)])
         }
         Command::MoveBackstop { remaining_ms } => {
             let disarm = ApiCall::SchedDel { unique_id: unique_id.clone() };
@@ -66,6 +80,9 @@ pub(crate) fn calls(
         }
         Command::Release { cause, attempt } => {
             call.released = true;
+            if let Some(calls) = out_of_credit {
+                return calls;
+            }
             let (cause, other) = (hangup_cause(cause), call.other_leg.clone().filter(|_| attempt > 1));
             let legs = std::iter::once(unique_id).chain(other);
             legs.map(|unique_id| (Purpose::Kill(session.clone()), ApiCall::UuidKill { unique_id, cause })).collect()
@@ -97,12 +114,20 @@ fn variables(session: &SessionId, unique_id: String, call: &NativeCall, granted_
         (SESSION_VARIABLE.to_owned(), Masked::new(session.as_str())),
         ("execute_on_answer".to_owned(), Masked::new(hangup)),
     ];
-    let plain = |character: char| character.is_ascii_alphanumeric() || "+*#-._".contains(character);
-    if !call.destination.is_empty() && call.destination.chars().all(plain) {
+    if is_plain(&call.destination) {
         // For a later agent: a transfer changes the switch's own field.
         variables.push((DIALLED_VARIABLE.to_owned(), Masked::new(call.destination.as_str())));
     }
+    if call.on_socket {
+        variables.push((ADMITTED_VARIABLE.to_owned(), Masked::new("true")));
+    }
     ApiCall::UuidSetvarMulti { unique_id, variables }
+}
+
+/// A number that a variable or an extension can be.
+fn is_plain(destination: &str) -> bool {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "+*#-._".contains(character);
+    !destination.is_empty() && destination.chars().all(plain)
 }
 
 /// A hangup cause where one makes the status, else an extension that says it.

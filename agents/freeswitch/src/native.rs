@@ -13,10 +13,14 @@ pub(crate) struct NativeCall {
     pub(crate) other_leg: Option<String>,
     /// How it was refused, should the order have been lost.
     pub(crate) refused: Option<ReleaseCause>,
+    /// It waits on the dialplan's `socket` application, or did: the dialplan routes it.
+    pub(crate) on_socket: bool,
     /// The switch took the order to route it.
     pub(crate) admitted: bool,
     /// We ended it.
     pub(crate) released: bool,
+    /// So often it was asked whether it has left its conversation.
+    pub(crate) asked_whether_left: u32,
     /// When it was answered, by the switch's clock.
     pub(crate) answered: Option<UtcMs>,
     /// This connection has told of the channel.

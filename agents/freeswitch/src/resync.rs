@@ -3,7 +3,7 @@
 //! After every connect: which channels does the switch list, and what is each of ours (`uuid_dump`). The list is a view
 //! that lags behind and keeps ghosts, so it only finds calls that we do not know; of ours `uuid_exists` has the last
 //! word. Every proof interval: is each of ours still there? One that is not is closed at its last proven usage, if the
-//! event of its end does not come in a moment. A few questions at a time, so that a cut never waits behind them.
+//! event of its end does not come in a moment, nor with the events of its time. A few questions at a time, so that a cut never waits behind them.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -31,7 +31,17 @@ pub(crate) struct Resync {
     /// The list is under way.
     listing: bool,
     /// Calls that the switch does not have, oldest first, and when they are given up.
-    missing: VecDeque<(Instant, SessionId)>,
+    missing: VecDeque<(Instant, Missing)>,
+}
+
+/// A call that the switch does not have.
+#[derive(Debug)]
+struct Missing {
+    session: SessionId,
+    /// When it said so, by its clock: its end was told before, and comes with the events of that time. `None`: nobody
+    /// listened when it ended.
+    told_before: Option<UtcMs>,
+    given_up: Instant,
 }
 
 impl Resync {
@@ -49,7 +59,7 @@ impl Agent {
     /// Connections were made: is this the run that we knew, and what happened meanwhile?
     pub(crate) fn connected(&mut self, core_uuid: &str, told: Option<UtcMs>) {
         counter!(names::RESYNCS, "switch" => self.switch_label()).increment(1);
-        self.lag = Lag::default();
+        (self.lag, self.newest_event) = (Lag::default(), told.unwrap_or(UtcMs(0)));
         if let Some(told) = told {
             self.lag.of(self.now(), told);
         }
@@ -63,11 +73,13 @@ impl Agent {
         }
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
         self.ask_for_calls();
+        self.ask_about_all_that_wait();
     }
 
     /// Every proof interval.
     pub(crate) fn look_after_calls(&mut self) {
         self.tell_ends_again();
+        self.forget_closed_connections();
         if !self.link.is_up() {
             return;
         }
@@ -165,7 +177,7 @@ impl Agent {
     }
 
     fn found_alive(&mut self, session: SessionId, event: &Event) {
-        if !matches!(event.hangup_us(), Ok(None)) {
+        if !matches!(event.hangup_us(), Ok(None)) || self.end_conversation(&session, event) {
             return;
         }
         match translate::answer(event, 0) {
@@ -176,8 +188,9 @@ impl Agent {
     }
 
     /// It waits, or it rings. What it was told may have been lost with the former connection, or with a former agent.
-    fn found_unanswered(&mut self, session: SessionId, event: &Event) {
-        let parked = translate::is_parked(event);
+    pub(crate) fn found_unanswered(&mut self, session: SessionId, event: &Event) {
+        let on_socket = translate::waits_on_socket(event);
+        let parked = on_socket || translate::is_parked(event);
         let state = self.driver.sessions().find(|(known, _)| **known == session);
         let Some((phase, granted_ms)) = state.map(|(_, machine)| (machine.phase(), machine.granted_ms())) else {
             if parked && !self.driver.finished_lately(&session) {
@@ -187,6 +200,7 @@ impl Agent {
         };
         let call = self.calls.entry(session.clone()).or_default();
         (call.seen, call.missing) = (true, false);
+        call.on_socket |= on_socket;
         call.admitted |= !parked;
         let again = match (phase, call.refused) {
             (Phase::Refused, Some(cause)) => Some(Command::Refuse(cause)),
@@ -227,15 +241,26 @@ impl Agent {
         if !self.driver.knows(session) {
             return;
         }
+        let switch_time = self.lag.switch_time(self.now());
         let call = self.calls.entry(session.clone()).or_default();
         if !std::mem::replace(&mut call.missing, true) {
-            self.resync.missing.push_back((Instant::now() + END_AWAITED, session.clone()));
+            let now = Instant::now();
+            let told_before = switch_time.filter(|_| call.seen);
+            let missing = Missing { session: session.clone(), told_before, given_up: now + EVENTS_AWAITED };
+            self.resync.missing.push_back((now + END_AWAITED, missing));
         }
     }
 
     pub(crate) fn close_missing(&mut self, now: Instant) {
         while self.resync.missing.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, session)) = self.resync.missing.pop_front() else { return };
+            let Some((_, missing)) = self.resync.missing.pop_front() else { return };
+            let behind = missing.told_before.is_some_and(|told_before| self.newest_event < told_before);
+            if behind && now < missing.given_up {
+                // The switch's events are late, and its end is among them.
+                self.resync.missing.push_back((now + END_AWAITED, missing));
+                continue;
+            }
+            let session = missing.session;
             if self.calls.get(&session).is_some_and(|call| call.missing) && self.driver.knows(&session) {
                 warn!(switch = %self.switch, session_id = %session, "FreeSWITCH does not know the call any more: closed at its last proven usage");
                 self.driver.event(&session, SwitchEvent::Gone);
@@ -272,3 +297,5 @@ fn dump(session: &SessionId) -> (Purpose, ApiCall) {
 const ASKED_AT_ONCE: usize = 32;
 /// Longer than the reporting of an end usually takes; nobody talks any more meanwhile.
 const END_AWAITED: Duration = Duration::from_secs(2);
+/// Longer than the switch's heartbeat: without any event for so long its clock was set, or the end is lost.
+const EVENTS_AWAITED: Duration = Duration::from_secs(30);

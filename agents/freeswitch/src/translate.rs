@@ -3,6 +3,7 @@
 //! Only inbound channels are calls to charge. The other leg of a bridge is outbound, and a loopback channel is one more
 //! leg of a call that is there already, inbound or not.
 
+mod empty_balance;
 mod end;
 mod offer;
 
@@ -12,8 +13,9 @@ use protocol_codecs::esl::{CallDirection, Event, EventName, FieldError};
 use types::{SessionId, UtcMs};
 
 use crate::native;
+pub(crate) use empty_balance::{left_conversation, sent_away};
 pub(crate) use end::{completed, hung_up};
-pub(crate) use offer::{is_chargeable, is_free_of_charge, never_refuse, offer, route};
+pub(crate) use offer::{codec, dialled, is_chargeable, is_free_of_charge, never_refuse, offer, route};
 
 /// What an event tells.
 #[derive(Debug)]
@@ -124,10 +126,20 @@ pub(crate) fn is_parked(event: &Event) -> bool {
     event.variable("current_application") == Some("park")
 }
 
+/// It waits on the dialplan's `socket` application, ours or another's.
+pub(crate) fn waits_on_socket(event: &Event) -> bool {
+    event.variable("current_application") == Some("socket")
+}
+
 /// Set when a call is admitted, so that a later agent knows it.
 pub(crate) const SESSION_VARIABLE: &str = "tollkeeper_session";
 /// Set with it: what was dialled.
 pub(crate) const DIALLED_VARIABLE: &str = "tollkeeper_dialled";
+
+/// Set when a call that waits on the socket application is admitted: the dialplan behind it refuses all others.
+pub(crate) const ADMITTED_VARIABLE: &str = "tollkeeper_admitted";
+/// Set when a caller without credit is sent to hear of it.
+pub(crate) const EMPTY_BALANCE_VARIABLE: &str = "tollkeeper_empty_balance";
 
 /// Whole milliseconds, rounded down: differences of two are off by less than one.
 pub(crate) fn utc(micros: i64) -> UtcMs {

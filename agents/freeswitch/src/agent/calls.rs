@@ -39,6 +39,10 @@ impl Agent {
 
     /// A leg waits for us, unless the dialplan parked it for somebody else.
     pub(crate) fn parked(&mut self, session: SessionId, event: &Event) {
+        if translate::waits_on_socket(event) {
+            // Parked by the socket application, ours or another's: it is let go on over its connection.
+            return self.ignored("waits_on_socket");
+        }
         let context = event.text("Caller-Context").unwrap_or_default();
         let contexts = &self.config.parked_contexts;
         if !contexts.is_empty() && !contexts.iter().any(|ours| **ours == *context) {
@@ -93,6 +97,9 @@ impl Agent {
         if self.driver.event(&session, as_event(answer)) {
             let call = self.calls.entry(session).or_default();
             (call.answered, call.seen, call.missing) = (Some(answer.at), true, false);
+            if call.destination.is_empty() {
+                call.destination = translate::dialled(event).to_owned();
+            }
         } else if self.driver.finished_lately(&session) {
             self.ignored("finished_call");
         } else if !translate::is_chargeable(event) {
@@ -134,6 +141,7 @@ impl Agent {
             return Ok(());
         }
         let end = translate::hung_up(event, at, self.was_released(&session))?;
+        let end = self.not_after_leaving(event, end);
         self.keep_end(&session, event, &end);
         self.hung_up.push_back((Instant::now() + COMPLETION_WAIT, session, end));
         Ok(())
@@ -141,6 +149,7 @@ impl Agent {
 
     fn completed(&mut self, session: SessionId, event: &Event, at: UtcMs, late_ms: u64) -> Result<(), TranslateError> {
         let end = translate::completed(event, at, late_ms, self.was_released(&session))?;
+        let end = self.not_after_leaving(event, end);
         self.hung_up.retain(|(_, waiting, _)| *waiting != session);
         if self.driver.finished_lately(&session) {
             self.ignored("finished_call");

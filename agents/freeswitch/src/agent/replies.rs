@@ -9,7 +9,7 @@ use crate::command::{self, Purpose};
 
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Done.
     Done,
     /// There is no such channel: the caller gave up, or it is over.
@@ -51,7 +51,11 @@ impl Agent {
                     error!(switch = %self.switch, session_id = %session, ?verdict, "a call has no backstop in the switch");
                 }
             },
-            Purpose::Disarm(session) | Purpose::Announce(session) => {
+            Purpose::Leave(session) => self.leaving(&session, verdict),
+            Purpose::Left(session) => self.left(&session, reply),
+            Purpose::Limit(session) => self.limited(&session, verdict),
+            Purpose::Outbound(session) => self.waiting_explained(&session, reply),
+            Purpose::Disarm(session) | Purpose::Announce(session) | Purpose::Mark(session) => {
                 debug!(switch = %self.switch, session_id = %session, ?verdict, "answered");
             }
             Purpose::Channels => self.listed(reply),
@@ -68,6 +72,9 @@ impl Agent {
         match verdict {
             Verdict::Done => {
                 call.admitted = true;
+                if call.on_socket {
+                    return self.let_go_on(session);
+                }
                 let route = command::route(&self.config, session, call);
                 self.send(route);
             }

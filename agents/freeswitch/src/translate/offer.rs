@@ -84,8 +84,13 @@ pub(crate) fn route(event: &Event) -> &str {
     event.text("Caller-Destination-Number").unwrap_or_default()
 }
 
+/// What was dialled, as an earlier agent wrote it down; empty when none did.
+pub(crate) fn dialled(event: &Event) -> &str {
+    variable(event, &[super::DIALLED_VARIABLE]).unwrap_or_default()
+}
+
 /// The agreed codec.
-pub(super) fn codec(event: &Event) -> Option<Box<str>> {
+pub(crate) fn codec(event: &Event) -> Option<Box<str>> {
     let known = variable(event, &["rtp_use_codec_name"]).or_else(|| filled(event.text("Channel-Read-Codec-Name")));
     known.map(Into::into)
 }
@@ -119,7 +124,8 @@ fn usable(payer: &&str) -> bool {
 /// A transfer changes `Caller-Destination-Number`, so it is good while the call waits, and only then.
 fn rated_destination(event: &Event) -> &str {
     let named = variable(event, &["tollkeeper_destination", "cgr_destination"]);
-    let waiting = event.name() == Some(EventName::ChannelPark) || super::is_parked(event);
+    let waiting =
+        event.name() == Some(EventName::ChannelPark) || super::is_parked(event) || super::waits_on_socket(event);
     let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
     let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user"]);
     named.or_else(dialled).or_else(requested).unwrap_or_default()

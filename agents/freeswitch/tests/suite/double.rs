@@ -52,6 +52,12 @@ pub struct State {
     pub channels: BTreeMap<String, Json>,
     /// Channels that only the list has.
     pub ghosts: Vec<String>,
+    /// How long a transferred channel's thread takes to leave what it does; without an end it never does.
+    pub leaves_after_ms: Option<i64>,
+    leaving: Vec<(String, i64)>,
+    /// Are its events stuck?
+    pub stuck: bool,
+    held_back: Vec<Vec<u8>>,
     /// Scheduled hangups: channel and time in milliseconds since the epoch.
     pub scheduled: Vec<(String, i64)>,
     /// Bytes of one write.
@@ -83,6 +89,10 @@ impl FreeSwitch {
             refusals: vec![],
             channels: BTreeMap::new(),
             ghosts: vec![],
+            leaves_after_ms: Some(20),
+            leaving: vec![],
+            stuck: false,
+            held_back: vec![],
             scheduled: vec![],
             write_bytes: usize::MAX,
             now: 0,
@@ -142,6 +152,12 @@ impl FreeSwitch {
                 "Event-Date-Timestamp": (now * 1000).to_string(),
             });
             state.play(&frame(heartbeat.to_string().as_bytes()));
+        }
+        while let Some(position) = state.leaving.iter().position(|(_, due)| *due <= now) {
+            let (channel, _) = state.leaving.remove(position);
+            if let Some(fields) = state.channels.get_mut(&channel) {
+                fields.insert("Channel-State-Number".into(), "4".into());
+            }
         }
         if !state.obeys {
             return;
@@ -213,9 +229,20 @@ impl FreeSwitch {
 
 impl State {
     fn play(&mut self, bytes: &[u8]) {
+        if self.stuck {
+            return self.held_back.push(bytes.to_vec());
+        }
         if let Some(events) = &self.events {
             // A connection that is just closing hears nothing more.
             drop(events.send(bytes.to_vec()));
+        }
+    }
+
+    /// Its events come after all.
+    pub fn gets_going(&mut self) {
+        self.stuck = false;
+        for bytes in std::mem::take(&mut self.held_back) {
+            self.play(&bytes);
         }
     }
 
@@ -264,7 +291,8 @@ impl State {
         self.scheduled.push((channel.to_owned(), (self.now / 1000 + seconds) * 1000 + 100));
     }
 
-    fn end(&mut self, channel: &str, cause: &str) {
+    /// It is over, by the switch.
+    pub fn end(&mut self, channel: &str, cause: &str) {
         let Some(mut event) = self.channels.get(channel).cloned() else { return };
         let now_us = (self.now * 1000).to_string();
         for name in ["CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"] {
@@ -320,7 +348,9 @@ impl State {
             return vec![];
         }
         if let Some((_, answer)) = self.refusals.iter().find(|(begin, _)| call.starts_with(begin)) {
-            return vec![encoded(&SwitchFrame::Api((*answer).to_owned()))];
+            // Without a text it is lost.
+            let lost = answer.is_empty();
+            return if lost { vec![] } else { vec![encoded(&SwitchFrame::Api((*answer).to_owned()))] };
         }
         let known = self.channels.contains_key(&first);
         let answer = match name {
@@ -360,9 +390,16 @@ impl State {
                 "+OK\n".to_owned()
             }
             "uuid_transfer" => {
+                // A new profile at once; the thread follows.
+                let (now_us, leaves_at) = ((self.now * 1000).to_string(), self.leaves_after_ms.map(|ms| self.now + ms));
                 let fields = self.channels.get_mut(&first).expect("known");
                 fields.insert("Caller-Destination-Number".into(), words.next().expect("an extension").into());
+                fields.insert("Caller-Dialplan".into(), words.next().expect("a dialplan").into());
+                fields.insert("Caller-Context".into(), words.next().expect("a context").into());
+                fields.insert("Caller-Profile-Created-Time".into(), now_us.into());
+                fields.insert("Channel-State-Number".into(), "2".into());
                 fields.insert("variable_current_application".into(), "bridge".into());
+                self.leaving.extend(leaves_at.map(|at| (first, at)));
                 "+OK\n".to_owned()
             }
             _ => "+OK\n".to_owned(),

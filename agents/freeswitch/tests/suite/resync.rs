@@ -249,3 +249,37 @@ async fn an_unknown_end_waits_for_the_core() {
     stage.expect_settled("unknown end", &["START", "STOP Normal 3.000s cost 0.03"], "9.97").await;
     stage.finish().await;
 }
+
+/// On a switch under heavy load `uuid_exists` says no seconds before the event of the end comes: the end still counts.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_end_is_told_late_is_charged_by_its_end() {
+    let (mut stage, mut call) = (stage("10.00", |_| {}).await, Call::new("a"));
+    call.connects(&mut stage).await;
+    let wait = 9_000 - stage.now().rem_euclid(10_000);
+    stage.pass(u64::try_from(wait.rem_euclid(10_000)).expect("positive") + 10_000).await;
+    let talked_ms = stage.now() - call.answered_ms.expect("answered");
+    stage.switch.state().stuck = true;
+    call.hangs_up(&mut stage).await;
+    stage.pass(9_000).await;
+    assert_eq!(stage.records(), ["START"], "asked whether it exists, and waited for its end");
+    stage.switch.state().gets_going();
+    stage.until("STOP", |stage| stage.records().len() == 2).await;
+    let stop = &stage.full_records()[1];
+    assert!(!stop.reconstructed && !stop.clock_anomaly);
+    assert_eq!(stop.duration.map(|duration| duration.ms()), u64::try_from(talked_ms).ok());
+    stage.finish().await;
+}
+
+/// The event of the end is lost for good, and others come.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_end_is_lost_is_closed_when_later_events_came() {
+    let (mut stage, mut call) = (stage("10.00", |_| {}).await, Call::new("a"));
+    call.connects(&mut stage).await;
+    stage.pass(5_000).await;
+    stage.switch.state().channels.clear();
+    stage.pass(10_000).await;
+    stage.eventually("STOP", |stage| stage.records().len() == 2).await;
+    assert!(stage.full_records()[1].reconstructed);
+    assert!(stage.now() - call.answered_ms.expect("answered") < 45_000, "a heartbeat at the latest");
+    stage.finish().await;
+}
