@@ -64,6 +64,15 @@ impl Kind {
             | Self::IpFilterRule => 0,
         }
     }
+
+    /// Whether a value may have this many bytes.
+    pub fn takes(self, bytes: usize) -> bool {
+        match self {
+            Self::Integer32 | Self::Unsigned32 | Self::Time | Self::Enumerated => bytes == 4,
+            Self::Integer64 | Self::Unsigned64 => bytes == 8,
+            _ => bytes >= self.shortest_bytes(),
+        }
+    }
 }
 
 /// The rule for the M bit.

@@ -70,8 +70,11 @@ impl Reading {
         let Some(definition) = avp.definition() else {
             return self.unknown(avp, in_service_information);
         };
+        // Nothing in it counts, but it must be what it claims to be.
+        if !definition.kind.takes(avp.value.len()) {
+            return Err(MessageError::length(avp));
+        }
         if definition.kind == Kind::Grouped {
-            // Nothing in it counts, but it must be what it claims to be.
             let mut walk = Walk::new(avp.raw);
             while walk.next_avp()?.is_some() {}
         }

@@ -70,13 +70,6 @@ impl<'o> Writer<'o> {
         Ok(())
     }
 
-    /// AVPs that are already encoded, padding included.
-    #[inline]
-    pub fn raw(&mut self, avps: &[u8]) {
-        self.out.extend_from_slice(avps);
-        self.pad(avps.len());
-    }
-
     #[inline]
     fn head(&mut self, definition: &'static Definition, value_bytes: usize) -> Result<usize, EncodeError> {
         let [c0, c1, c2, c3] = definition.code.to_be_bytes();

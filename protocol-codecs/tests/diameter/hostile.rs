@@ -176,6 +176,7 @@ fn length_rows() -> Vec<Row> {
             (5014, "456.432/0=00000000"),
         ),
         both("child length 0", with(group(claiming(avp(432, 0, 0x40, &[0; 4]), 0))), (5014, "456.432/0=00000000")),
+        both("a number of 2 bytes that has no effect", with(avp(480, 0, 0x40, &[0; 2])), (5014, "480/0=00000000")),
         both("group of 3 bytes", with(group(vec![0, 0, 1])), (5014, "456/0=")),
         both("child of 4 bytes", with(group(vec![0, 0, 1, 176])), (5014, "456.432/0=00000000")),
         both(

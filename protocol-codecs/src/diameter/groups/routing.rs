@@ -79,9 +79,7 @@ macro_rules! kept_groups {
             }
 
             fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-                let group = out.open(definition)?;
-                out.raw(&self.0);
-                out.close(group)
+                out.bytes(definition, &[&self.0])
             }
 
             fn into_owned(self) -> Self::Owned {
