@@ -1,8 +1,7 @@
 //! Messages a second of one core through our Diameter codec and through the crate diameter, side by side in one run: the
 //! recorded 704-byte CCR-I with three rating groups, from bytes to message, from message to bytes, and both.
 //!
-//! Ours is cut out of a stream and read into the typed request, checked; theirs is read from its bytes into its tree of
-//! AVPs. The thread's processor time counts (the machine may be busy with other things), the best of some rounds, and
+//! Ours is read into the typed request, checked; theirs into its tree of AVPs. The thread's processor time counts (the machine may be busy with other things), the best of some rounds, and
 //! allocations. What both wrote must be what was recorded, but for flags. Fails when a goal is missed.
 
 use std::hint::black_box;
@@ -15,7 +14,9 @@ use anyhow::{Context, bail, ensure};
 use bytes::BytesMut;
 use diameter::DiameterMessage;
 use diameter::dictionary::{DEFAULT_DICT_XML, Dictionary};
-use protocol_codecs::diameter::{Command, CreditControlRequest, DiameterCodec, Frame, Mode};
+use protocol_codecs::diameter::{
+    Command, CreditControlRequest, Definition, DiameterCodec, Frame, Kind, Mode, dictionary, vendor,
+};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::codec::Decoder;
 
@@ -26,7 +27,7 @@ const AT_ONCE: u64 = 64;
 
 fn main() -> anyhow::Result<ExitCode> {
     let recorded = recorded_ccr()?;
-    let dictionary = Arc::new(Dictionary::new(&[&DEFAULT_DICT_XML]));
+    let dictionary = Arc::new(Dictionary::new(&[&DEFAULT_DICT_XML, &tgpp_rows()]));
     let (ours, theirs) = (Ours::new(&recorded)?, Theirs::new(&recorded, dictionary)?);
     println!("diameter: the recorded CCR-I, {} bytes, {MESSAGES} times, best of {ROUNDS} rounds", recorded.len());
     let goals: [(&str, u64, &dyn Fn() -> anyhow::Result<()>, &dyn Fn() -> anyhow::Result<()>); 3] = [
@@ -38,6 +39,11 @@ fn main() -> anyhow::Result<ExitCode> {
     for (what, goal, ours, theirs) in goals {
         met &= compare(what, goal, ours, theirs)?;
     }
+    let cut = (0..ROUNDS).map(|_| measure(&|| ours.cut())).collect::<anyhow::Result<Vec<_>>>()?;
+    cut.iter()
+        .min_by_key(|round| round.cpu_ns)
+        .context("no round was run")?
+        .print("decode out of a stream", "tollkeeper");
     let load = std::fs::read_to_string("/proc/loadavg")?;
     println!("diameter: load {}", load.trim());
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -121,12 +127,22 @@ impl Ours {
         &self,
         mut then: impl FnMut(&Frame, &CreditControlRequest<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        for _ in 0..MESSAGES {
+            let frame = Frame::new(black_box(self.frame.bytes()).clone()).context("one message")?;
+            let request = CreditControlRequest::decode(&frame, Mode::Tolerant)?;
+            then(&frame, black_box(&request.message))?;
+        }
+        Ok(())
+    }
+
+    /// The same out of a stream, as a connection has it.
+    fn cut(&self) -> anyhow::Result<()> {
         let (mut codec, mut buffer) = (DiameterCodec::before_capabilities(), BytesMut::new());
         for _ in 0..MESSAGES / AT_ONCE {
             buffer.extend_from_slice(&self.read);
             while let Some(frame) = codec.decode(&mut buffer)? {
                 let request = CreditControlRequest::decode(&frame, Mode::Tolerant)?;
-                then(&frame, black_box(&request.message))?;
+                black_box(&request.message);
             }
         }
         Ok(())
@@ -198,6 +214,21 @@ impl Theirs {
             Ok(())
         })
     }
+}
+
+/// The 3GPP rows of our dictionary as the crate reads them: its own file of them is not in its library.
+fn tgpp_rows() -> String {
+    let row = |row: &Definition| {
+        let kind = match row.kind {
+            Kind::Utf8String | Kind::IpFilterRule => "UTF8String".to_owned(),
+            Kind::DiameterUri => "DiameterURI".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let (name, code, vendor) = (row.name, row.code, row.vendor);
+        format!(r#"<avp name="{name}" code="{code}" must="V" vendor-id="{vendor}"><data type="{kind}"/></avp>"#)
+    };
+    let rows: String = dictionary::all().filter(|row| row.vendor == vendor::TGPP).map(row).collect();
+    format!(r#"<diameter><application id="4" name="3GPP">{rows}</application></diameter>"#)
 }
 
 /// The first CCR of the recording of python-diameter as a packet gateway.

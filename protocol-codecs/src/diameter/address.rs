@@ -51,13 +51,17 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// Family and address, together at most as long as the address itself and 2.
-    pub(super) fn write(&self, put: impl FnOnce(&[&[u8]])) {
+    /// Family and address.
+    pub(super) fn write(&self, put: impl FnOnce(&[u8])) {
+        let joined = |family: u16, address: &[u8]| [&family.to_be_bytes(), address].concat();
         match self {
-            Self::Ip(IpAddr::V4(address)) => put(&[&IPV4.to_be_bytes(), &address.octets()]),
-            Self::Ip(IpAddr::V6(address)) => put(&[&IPV6.to_be_bytes(), &address.octets()]),
-            Self::E164(number) => put(&[&E164.to_be_bytes(), number.expose().as_bytes()]),
-            Self::Other { family, bytes } => put(&[&family.to_be_bytes(), bytes.expose()]),
+            Self::Ip(IpAddr::V4(address)) => {
+                let ([f0, f1], [a0, a1, a2, a3]) = (IPV4.to_be_bytes(), address.octets());
+                put(&[f0, f1, a0, a1, a2, a3]);
+            }
+            Self::Ip(IpAddr::V6(address)) => put(&joined(IPV6, &address.octets())),
+            Self::E164(number) => put(&joined(E164, number.expose().as_bytes())),
+            Self::Other { family, bytes } => put(&joined(*family, bytes.expose())),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use nom::number::complete::{be_u8, be_u24, be_u32};
-use nom::{IResult, Parser};
+use nom::IResult;
+use nom::bytes::complete::take;
 
 use super::dictionary::{self, Definition};
 
@@ -43,12 +43,20 @@ pub struct Avp<'a> {
     pub value: &'a [u8],
     /// Header and value, without padding.
     pub raw: &'a [u8],
+    /// Vendor and code in one number: made where both are at hand, which spares every reader to wait for them.
+    key: u64,
 }
 
 impl<'a> Avp<'a> {
     /// Vendor and code in one number.
+    #[inline]
     pub(super) fn key(&self) -> u64 {
-        dictionary::key(self.vendor, self.code)
+        self.key
+    }
+
+    /// The same AVP, were it of this vendor.
+    pub(super) fn of_vendor(self, vendor: u32) -> Self {
+        Self { vendor, key: dictionary::key(vendor, self.code), ..self }
     }
 
     /// Its row in the dictionary; `None` = unknown.
@@ -111,7 +119,7 @@ impl<'a> Avps<'a> {
         let Some(raw) = self.rest.get(..length) else { return Err(broken) };
         let Some(value) = raw.get(head_bytes..) else { return Err(broken) };
         self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Ok(Some(Avp { code, vendor, flags, value, raw }))
+        Ok(Some(Avp { code, vendor, flags, value, raw, key: dictionary::key(vendor, code) }))
     }
 
     /// Bytes not yet walked.
@@ -120,12 +128,18 @@ impl<'a> Avps<'a> {
     }
 }
 
+/// Code, flags and length.
 #[inline]
-fn head(input: &[u8]) -> IResult<&[u8], (u32, u8, u32)> {
-    (be_u32, be_u8, be_u24).parse(input)
+fn head(input: &[u8]) -> IResult<&[u8], (u32, u8, u32), ()> {
+    let (rest, bytes) = take(8_usize)(input)?;
+    let &[c0, c1, c2, c3, flags, l0, l1, l2] = bytes.first_chunk::<8>().ok_or(nom::Err::Error(()))?;
+    Ok((rest, (u32::from_be_bytes([c0, c1, c2, c3]), flags, u32::from_be_bytes([0, l0, l1, l2]))))
 }
 
+/// The vendor behind the length.
 #[inline]
-fn vendor_id(input: &[u8]) -> IResult<&[u8], u32> {
-    be_u32(input)
+fn vendor_id(input: &[u8]) -> IResult<&[u8], u32, ()> {
+    let (rest, bytes) = take(4_usize)(input)?;
+    let vendor = bytes.first_chunk::<4>().ok_or(nom::Err::Error(()))?;
+    Ok((rest, u32::from_be_bytes(*vendor)))
 }

@@ -28,10 +28,12 @@ impl Head {
     }
 }
 
-/// An AVP with a zero value of the shortest length its type permits.
+/// An AVP with a zero value of the shortest length its type permits. A text has one zero byte: other decoders remark on
+/// an empty one, and no DiameterIdentity is empty.
 pub(super) fn zero(code: u32, vendor: u32, flags: AvpFlags, kind: Kind) -> Vec<u8> {
     const ZEROS: [u8; 8] = [0; 8];
-    avp(code, vendor, flags, ZEROS.get(..kind.shortest_bytes()).unwrap_or_default())
+    let bytes = if kind == Kind::Grouped { 0 } else { kind.shortest_bytes().max(1) };
+    avp(code, vendor, flags, ZEROS.get(..bytes).unwrap_or_default())
 }
 
 /// An AVP with this value, padded. The V bit follows the vendor.

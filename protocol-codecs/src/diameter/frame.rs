@@ -88,12 +88,14 @@ impl Frame {
         ) -> Result<Decoded<Message<'a>>, MessageError> {
             match C::decode_avps(frame, mode) {
                 Ok(Decoded { message, notes }) => Ok(Decoded { message: Message::Answer(wrap(message)), notes }),
-                Err(error) => match ErrorAnswer::decode_avps(frame, mode) {
+                // A refusal need not have what a success must.
+                Err(error) if error.fault() == Fault::MissingAvp => match ErrorAnswer::decode_avps(frame, mode) {
                     Ok(Decoded { message, notes }) if !message.result_code.is_success() => {
                         Ok(Decoded { message: Message::Answer(Answer::Error(Box::new(message))), notes })
                     }
                     _ => Err(error),
                 },
+                Err(error) => Err(error),
             }
         }
         if self.header.flags.is_error() {

@@ -42,9 +42,8 @@ macro_rules! enumerated {
             }
 
             #[inline]
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
                 out.four(definition, self.number().to_be_bytes());
-                Ok(())
             }
 
             fn into_owned(self) -> Self { self }
@@ -87,13 +86,12 @@ macro_rules! enumerated {
             }
 
             #[inline]
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
                 // By its number: `Other(1)` is not another way to say what 1 means.
                 if let Self::Other(_) = Self::from_number(self.number()) {
-                    return Err(EncodeError::BadValue { avp: definition.name });
+                    return out.fail(EncodeError::BadValue { avp: definition.name });
                 }
                 out.four(definition, self.number().to_be_bytes());
-                Ok(())
             }
 
             fn into_owned(self) -> Self { self }
@@ -463,9 +461,8 @@ impl<'a> Value<'a> for Enumerated {
     }
 
     #[inline]
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
         out.four(definition, self.0.to_be_bytes());
-        Ok(())
     }
 
     fn into_owned(self) -> Self {

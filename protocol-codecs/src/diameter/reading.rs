@@ -84,7 +84,7 @@ impl Reading {
 
     fn unknown(&mut self, avp: &Avp<'_>, in_service_information: bool) -> Result<Option<u64>, MessageError> {
         if !self.is_strict() && avp.vendor == vendor::BASE && avp.code >= VENDOR_CODES_BEGIN {
-            let meant = Avp { vendor: vendor::TGPP, ..*avp };
+            let meant = avp.of_vendor(vendor::TGPP);
             if meant.definition().is_some() {
                 count(&mut self.notes.vendorless);
                 return Ok(Some(meant.key()));

@@ -3,7 +3,7 @@
 
 use super::avp::{Avp, Avps};
 use super::dictionary::{Definition, Kind};
-use super::error::{EncodeError, MessageError};
+use super::error::MessageError;
 use super::reading::Reading;
 use super::value::Value;
 use super::writer::Writer;
@@ -21,7 +21,7 @@ pub(super) trait Field<'a>: Sized {
 
     fn finish(slot: Self::Slot, definition: &'static Definition) -> Result<Self, MessageError>;
 
-    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>);
 
     fn into_owned(self) -> Self::Owned;
 }
@@ -31,8 +31,7 @@ fn once<'a, T: Value<'a>>(slot: &mut Option<T>, avp: &Avp<'a>, reading: &mut Rea
     if slot.is_some() {
         return reading.again(avp);
     }
-    *slot = Some(T::decode(avp, reading)?);
-    Ok(())
+    T::decode_into(slot, avp, reading)
 }
 
 impl<'a, T: Value<'a>> Field<'a> for T {
@@ -51,8 +50,8 @@ impl<'a, T: Value<'a>> Field<'a> for T {
     }
 
     #[inline]
-    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.encode(definition, out)
+    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        self.encode(definition, out);
     }
 
     fn into_owned(self) -> Self::Owned {
@@ -76,10 +75,9 @@ impl<'a, T: Value<'a>> Field<'a> for Option<T> {
     }
 
     #[inline]
-    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        match self {
-            Some(value) => value.encode(definition, out),
-            None => Ok(()),
+    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        if let Some(value) = self {
+            value.encode(definition, out);
         }
     }
 
@@ -95,8 +93,7 @@ impl<'a, T: Value<'a>> Field<'a> for Vec<T> {
 
     #[inline]
     fn accept(slot: &mut Self, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
-        slot.push(T::decode(avp, reading)?);
-        Ok(())
+        T::decode_behind(slot, avp, reading)
     }
 
     #[inline]
@@ -105,8 +102,8 @@ impl<'a, T: Value<'a>> Field<'a> for Vec<T> {
     }
 
     #[inline]
-    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.iter().try_for_each(|value| value.encode(definition, out))
+    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        self.iter().for_each(|value| value.encode(definition, out));
     }
 
     fn into_owned(self) -> Self::Owned {
@@ -124,29 +121,151 @@ pub(super) trait Table<'a>: Sized {
     fn read(avps: Avps<'a>, reading: &mut Reading) -> Result<Self, MessageError>;
 
     /// Writes the AVPs in the order of the table.
-    fn write_avps(&self, out: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn write_avps(&self, out: &mut Writer<'_>);
 }
 
-/// Makes a type with its table. `group` types are values, too. After the name comes `<'a>` if a field borrows, and
-/// `in service information` where unknown AVPs are forgiven.
+/// Makes a type with its table. `group` types are values, too; in an `optional group` nothing is required, and it has a
+/// `Default`. After the name comes `<'a>` if a field borrows, and `in service information` where unknown AVPs are
+/// forgiven.
 macro_rules! avp_table {
     ($(#[$meta:meta])* message $name:ident<$lt:lifetime> { $($rows:tt)* }) => {
-        $crate::diameter::table::avp_table! { @make $(#[$meta])* $name [$lt] [$lt] false $($rows)* }
-    };
-    ($(#[$meta:meta])* group $name:ident<$lt:lifetime> in service information { $($rows:tt)* }) => {
-        $crate::diameter::table::avp_table! { @make $(#[$meta])* $name [$lt] [$lt] true $($rows)* }
-        $crate::diameter::table::avp_table! { @value $name [$lt] [$lt] ['static] }
+        $crate::diameter::table::avp_table! { @make required $(#[$meta])* $name [$lt] [$lt] false $($rows)* }
     };
     ($(#[$meta:meta])* group $name:ident<$lt:lifetime> { $($rows:tt)* }) => {
-        $crate::diameter::table::avp_table! { @make $(#[$meta])* $name [$lt] [$lt] false $($rows)* }
-        $crate::diameter::table::avp_table! { @value $name [$lt] [$lt] ['static] }
+        $crate::diameter::table::avp_table! { @make required $(#[$meta])* $name [$lt] [$lt] false $($rows)* }
+        $crate::diameter::table::avp_table! { @value required $name [$lt] [$lt] ['static] }
     };
     ($(#[$meta:meta])* group $name:ident { $($rows:tt)* }) => {
-        $crate::diameter::table::avp_table! { @make $(#[$meta])* $name ['a] [] false $($rows)* }
-        $crate::diameter::table::avp_table! { @value $name ['a] [] [] }
+        $crate::diameter::table::avp_table! { @make required $(#[$meta])* $name ['a] [] false $($rows)* }
+        $crate::diameter::table::avp_table! { @value required $name ['a] [] [] }
+    };
+    ($(#[$meta:meta])* optional group $name:ident<$lt:lifetime> in service information { $($rows:tt)* }) => {
+        $crate::diameter::table::avp_table! { @make optional $(#[$meta])* #[derive(Default)] $name [$lt] [$lt] true $($rows)* }
+        $crate::diameter::table::avp_table! { @fill $name [$lt] [$lt] true $($rows)* }
+        $crate::diameter::table::avp_table! { @value optional $name [$lt] [$lt] ['static] }
+    };
+    ($(#[$meta:meta])* optional group $name:ident<$lt:lifetime> { $($rows:tt)* }) => {
+        $crate::diameter::table::avp_table! { @make optional $(#[$meta])* #[derive(Default)] $name [$lt] [$lt] false $($rows)* }
+        $crate::diameter::table::avp_table! { @fill $name [$lt] [$lt] false $($rows)* }
+        $crate::diameter::table::avp_table! { @value optional $name [$lt] [$lt] ['static] }
+    };
+    ($(#[$meta:meta])* optional group $name:ident { $($rows:tt)* }) => {
+        $crate::diameter::table::avp_table! { @make optional $(#[$meta])* #[derive(Default)] $name ['a] [] false $($rows)* }
+        $crate::diameter::table::avp_table! { @fill $name ['a] [] false $($rows)* }
+        $crate::diameter::table::avp_table! { @value optional $name ['a] [] [] }
+    };
+    // Each AVP to its place.
+    (@each $avps:ident $reading:ident $forgiving:literal $lt:lifetime $($place:expr, $type:ty = $avp:ident;)*) => {
+        while let Some(avp) = $avps.next_avp().map_err($crate::diameter::MessageError::broken)? {
+            let mut key = avp.key();
+            loop {
+                match key {
+                    $($crate::diameter::dictionary::keys::$avp => {
+                        <$type as $crate::diameter::table::Field<$lt>>::accept($place, &avp, $reading)?;
+                    })*
+                    _ if key == avp.key() => {
+                        if let Some(other) = $reading.unexpected(&avp, $forgiving)? {
+                            key = other;
+                            continue;
+                        }
+                    }
+                    _ => {}
+                }
+                break;
+            }
+        }
     };
     (
-        @make $(#[$meta:meta])* $name:ident [$lt:lifetime] [$($own:lifetime)?] $forgiving:literal
+        @read required $avps:ident $reading:ident $forgiving:literal $lt:lifetime
+        $($field:ident: $type:ty = $avp:ident,)*
+    ) => {{
+        let mut avps = $avps;
+        $(let mut $field = <<$type as $crate::diameter::table::Field<$lt>>::Slot as Default>::default();)*
+        $crate::diameter::table::avp_table! {
+            @each avps $reading $forgiving $lt $(&mut $field, $type = $avp;)*
+        }
+        Ok(Self {
+            $($field: $crate::diameter::table::Field::finish($field, &$crate::diameter::dictionary::$avp)?,)*
+        })
+    }};
+    (
+        @read optional $avps:ident $reading:ident $forgiving:literal $lt:lifetime
+        $($field:ident: $type:ty = $avp:ident,)*
+    ) => {{
+        let mut read = Self::default();
+        read.fill_from($avps, $reading)?;
+        Ok(read)
+    }};
+    (
+        @fill $name:ident [$lt:lifetime] [$($own:lifetime)?] $forgiving:literal
+        $($(#[$field_meta:meta])* $field:ident: $type:ty = $avp:ident,)*
+    ) => {
+        impl<$lt> $name $(<$own>)? {
+            #[inline]
+            fn fill_from(
+                &mut self,
+                avps: $crate::diameter::Avps<$lt>,
+                reading: &mut $crate::diameter::reading::Reading,
+            ) -> Result<(), $crate::diameter::MessageError> {
+                let mut avps = avps;
+                $crate::diameter::table::avp_table! {
+                    @each avps reading $forgiving $lt $(&mut self.$field, $type = $avp;)*
+                }
+                Ok(())
+            }
+        }
+
+        impl<$lt> $name $(<$own>)? {
+            #[inline]
+            fn fill(
+                &mut self,
+                avp: &$crate::diameter::Avp<$lt>,
+                reading: &mut $crate::diameter::reading::Reading,
+            ) -> Result<(), $crate::diameter::MessageError> {
+                self.fill_from(avp.avps(), reading).map_err(|error| error.inside(avp.code, avp.vendor, avp.flags))
+            }
+        }
+    };
+    (@in_place required $lt:lifetime) => {};
+    (@in_place optional $lt:lifetime) => {
+        #[inline]
+        fn decode_into(
+            place: &mut Option<Self>,
+            avp: &$crate::diameter::Avp<$lt>,
+            reading: &mut $crate::diameter::reading::Reading,
+        ) -> Result<(), $crate::diameter::MessageError> {
+            place.insert(Self::default()).fill(avp, reading)
+        }
+
+        #[inline]
+        fn decode_boxed(
+            avp: &$crate::diameter::Avp<$lt>,
+            reading: &mut $crate::diameter::reading::Reading,
+        ) -> Result<Box<Self>, $crate::diameter::MessageError> {
+            let mut place = Box::<Self>::default();
+            place.fill(avp, reading)?;
+            Ok(place)
+        }
+
+        #[inline]
+        fn decode_behind(
+            places: &mut Vec<Self>,
+            avp: &$crate::diameter::Avp<$lt>,
+            reading: &mut $crate::diameter::reading::Reading,
+        ) -> Result<(), $crate::diameter::MessageError> {
+            if places.capacity() == 0 {
+                // Three groups of a usual request in what an allocator has at hand.
+                places.reserve_exact((1_024 / size_of::<Self>()).clamp(1, 4));
+            }
+            places.push(Self::default());
+            match places.last_mut() {
+                Some(place) => place.fill(avp, reading),
+                None => Ok(()),
+            }
+        }
+    };
+    (
+        @make $how:ident $(#[$meta:meta])* $name:ident [$lt:lifetime] [$($own:lifetime)?] $forgiving:literal
         $($(#[$field_meta:meta])* $field:ident: $type:ty = $avp:ident,)*
     ) => {
         $(#[$meta])*
@@ -178,53 +297,28 @@ macro_rules! avp_table {
                 ),)*
             ]);
 
+            #[inline]
             fn read(
-                mut avps: $crate::diameter::Avps<$lt>,
+                avps: $crate::diameter::Avps<$lt>,
                 reading: &mut $crate::diameter::reading::Reading,
             ) -> Result<Self, $crate::diameter::MessageError> {
-                $(let mut $field = <<$type as $crate::diameter::table::Field<$lt>>::Slot as Default>::default();)*
-                while let Some(avp) = avps.next_avp().map_err($crate::diameter::MessageError::broken)? {
-                    let mut key = avp.key();
-                    loop {
-                        match key {
-                            $($crate::diameter::dictionary::keys::$avp => {
-                                <$type as $crate::diameter::table::Field<$lt>>::accept(&mut $field, &avp, reading)?;
-                            })*
-                            _ if key == avp.key() => {
-                                if let Some(other) = reading.unexpected(&avp, $forgiving)? {
-                                    key = other;
-                                    continue;
-                                }
-                            }
-                            _ => {}
-                        }
-                        break;
-                    }
-                }
-                Ok(Self {
-                    $($field: $crate::diameter::table::Field::finish(
-                        $field,
-                        &$crate::diameter::dictionary::$avp,
-                    )?,)*
-                })
+                $crate::diameter::table::avp_table! { @read $how avps reading $forgiving $lt $($field: $type = $avp,)* }
             }
 
-            fn write_avps(
-                &self,
-                out: &mut $crate::diameter::writer::Writer<'_>,
-            ) -> Result<(), $crate::diameter::EncodeError> {
-                $($crate::diameter::table::Field::write(&self.$field, &$crate::diameter::dictionary::$avp, out)?;)*
-                Ok(())
+            #[inline]
+            fn write_avps(&self, out: &mut $crate::diameter::writer::Writer<'_>) {
+                $($crate::diameter::table::Field::write(&self.$field, &$crate::diameter::dictionary::$avp, out);)*
             }
         }
     };
     (@owned $name:ident $own:lifetime) => { $name<'static> };
     (@owned $name:ident) => { $name };
-    (@value $name:ident [$lt:lifetime] [$($own:lifetime)?] [$($owned:lifetime)?]) => {
+    (@value $how:ident $name:ident [$lt:lifetime] [$($own:lifetime)?] [$($owned:lifetime)?]) => {
         impl<$lt> $crate::diameter::value::Value<$lt> for $name $(<$own>)? {
             const KINDS: &'static [$crate::diameter::Kind] = &[$crate::diameter::Kind::Grouped];
             type Owned = $name $(<$owned>)?;
 
+            #[inline]
             fn decode(
                 avp: &$crate::diameter::Avp<$lt>,
                 reading: &mut $crate::diameter::reading::Reading,
@@ -233,14 +327,17 @@ macro_rules! avp_table {
                     .map_err(|error| error.inside(avp.code, avp.vendor, avp.flags))
             }
 
+            $crate::diameter::table::avp_table! { @in_place $how $lt }
+
+            #[inline]
             fn encode(
                 &self,
                 definition: &'static $crate::diameter::Definition,
                 out: &mut $crate::diameter::writer::Writer<'_>,
-            ) -> Result<(), $crate::diameter::EncodeError> {
-                let group = out.open(definition)?;
-                $crate::diameter::table::Table::write_avps(self, out)?;
-                out.close(group)
+            ) {
+                let group = out.open(definition);
+                $crate::diameter::table::Table::write_avps(self, out);
+                out.close(group);
             }
 
             fn into_owned(self) -> Self::Owned {

@@ -23,7 +23,27 @@ pub(super) trait Value<'a>: Sized {
 
     fn decode(avp: &Avp<'a>, reading: &mut Reading) -> Result<Self, MessageError>;
 
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError>;
+    /// Into an empty place. Large groups are filled where they stay instead of being carried there.
+    #[inline]
+    fn decode_into(place: &mut Option<Self>, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
+        *place = Some(Self::decode(avp, reading)?);
+        Ok(())
+    }
+
+    /// Behind others of its kind.
+    #[inline]
+    fn decode_behind(places: &mut Vec<Self>, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
+        places.push(Self::decode(avp, reading)?);
+        Ok(())
+    }
+
+    /// On the heap.
+    #[inline]
+    fn decode_boxed(avp: &Avp<'a>, reading: &mut Reading) -> Result<Box<Self>, MessageError> {
+        Self::decode(avp, reading).map(Box::new)
+    }
+
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>);
 
     fn into_owned(self) -> Self::Owned;
 }
@@ -46,8 +66,8 @@ macro_rules! numbers {
             }
 
             #[inline]
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-                out.bytes(definition, &[&self.to_be_bytes()])
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                out.bytes(definition, &self.to_be_bytes());
             }
 
             fn into_owned(self) -> Self {
@@ -76,10 +96,9 @@ macro_rules! words {
             }
 
             #[inline]
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
                 let into: fn(&Self) -> [u8; 4] = $into;
                 out.four(definition, into(self));
-                Ok(())
             }
 
             fn into_owned(self) -> Self {
@@ -118,8 +137,8 @@ macro_rules! text_values {
             }
 
             #[inline]
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-                out.bytes(definition, &[self.0.as_bytes()])
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                out.bytes(definition, self.0.as_bytes());
             }
 
             fn into_owned(self) -> Self::Owned {
@@ -145,11 +164,11 @@ impl<'a> Value<'a> for Identity<'a> {
     }
 
     #[inline]
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
         if !is_identity(&self.0) {
-            return Err(EncodeError::BadValue { avp: definition.name });
+            return out.fail(EncodeError::BadValue { avp: definition.name });
         }
-        out.bytes(definition, &[self.0.as_bytes()])
+        out.bytes(definition, self.0.as_bytes());
     }
 
     fn into_owned(self) -> Self::Owned {
@@ -167,8 +186,8 @@ impl<'a> Value<'a> for Octets<'a> {
     }
 
     #[inline]
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        out.bytes(definition, &[&self.0])
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        out.bytes(definition, &self.0);
     }
 
     fn into_owned(self) -> Self::Owned {
@@ -188,13 +207,11 @@ impl<'a> Value<'a> for Address<'a> {
         })
     }
 
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
         if !self.is_sound() {
-            return Err(EncodeError::BadValue { avp: definition.name });
+            return out.fail(EncodeError::BadValue { avp: definition.name });
         }
-        let mut outcome = Ok(());
-        self.write(|parts| outcome = out.bytes(definition, parts));
-        outcome
+        self.write(|bytes| out.bytes(definition, bytes));
     }
 
     fn into_owned(self) -> Self::Owned {
@@ -208,12 +225,12 @@ impl<'a, T: Value<'a>> Value<'a> for Box<T> {
 
     #[inline]
     fn decode(avp: &Avp<'a>, reading: &mut Reading) -> Result<Self, MessageError> {
-        T::decode(avp, reading).map(Box::new)
+        T::decode_boxed(avp, reading)
     }
 
     #[inline]
-    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.as_ref().encode(definition, out)
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        self.as_ref().encode(definition, out);
     }
 
     fn into_owned(self) -> Self::Owned {

@@ -1,15 +1,18 @@
 //! AVPs into bytes: exact flags and padding, every length checked.
-
-use bytes::{BufMut, BytesMut};
+//!
+//! The room is zeroed before, so padding costs nothing. Faults and missing room are kept and told at the end: no step
+//! has to look back at the one before.
 
 use super::dictionary::Definition;
 use super::error::EncodeError;
 use super::limits::LENGTH_FIELD_MAX;
 
-/// Appends AVPs to a buffer. A group is opened, filled and closed; its length is written when it closes.
+/// Writes AVPs into zeroed room. A group is opened, filled and closed; its length is written when it closes.
 #[derive(Debug)]
 pub(super) struct Writer<'o> {
-    out: &'o mut BytesMut,
+    room: &'o mut [u8],
+    at: usize,
+    fault: Option<EncodeError>,
 }
 
 /// Where an open group begins.
@@ -21,8 +24,22 @@ pub(super) struct OpenGroup {
 }
 
 impl<'o> Writer<'o> {
-    pub fn new(out: &'o mut BytesMut) -> Self {
-        Self { out }
+    pub fn new(room: &'o mut [u8]) -> Self {
+        Self { room, at: 0, fault: None }
+    }
+
+    /// Bytes written, or that would have been with more room.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn finish(self) -> Result<usize, EncodeError> {
+        self.fault.map_or(Ok(self.at), Err)
+    }
+
+    /// Remembers the first fault.
+    #[cold]
+    pub fn fail(&mut self, fault: EncodeError) {
+        self.fault.get_or_insert(fault);
     }
 
     /// An AVP of four bytes.
@@ -32,74 +49,73 @@ impl<'o> Writer<'o> {
         let [v0, v1, v2, v3] = value;
         let flags = definition.flags();
         if definition.vendor == 0 {
-            self.out.extend_from_slice(&[c0, c1, c2, c3, flags, 0, 0, 12, v0, v1, v2, v3]);
+            self.put([c0, c1, c2, c3, flags, 0, 0, 12, v0, v1, v2, v3]);
         } else {
             let [n0, n1, n2, n3] = definition.vendor.to_be_bytes();
-            self.out.extend_from_slice(&[c0, c1, c2, c3, flags, 0, 0, 16, n0, n1, n2, n3, v0, v1, v2, v3]);
+            self.put([c0, c1, c2, c3, flags, 0, 0, 16, n0, n1, n2, n3, v0, v1, v2, v3]);
         }
     }
 
     /// An AVP of any bytes, padded.
     #[inline]
-    pub fn bytes(&mut self, definition: &'static Definition, parts: &[&[u8]]) -> Result<(), EncodeError> {
-        let value_bytes = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
-        let length = self.head(definition, value_bytes)?;
-        for part in parts {
-            self.out.extend_from_slice(part);
+    pub fn bytes(&mut self, definition: &'static Definition, value: &[u8]) {
+        self.head(definition, value.len());
+        if let Some(place) = self.room.get_mut(self.at..self.at.saturating_add(value.len())) {
+            place.copy_from_slice(value);
         }
-        self.pad(length);
-        Ok(())
+        self.at = self.at.saturating_add(value.len()).next_multiple_of(4);
     }
 
     /// Opens a group.
     #[inline]
-    pub fn open(&mut self, definition: &'static Definition) -> Result<OpenGroup, EncodeError> {
-        let begin = self.out.len();
-        self.head(definition, 0)?;
-        Ok(OpenGroup { begin, name: definition.name })
+    pub fn open(&mut self, definition: &'static Definition) -> OpenGroup {
+        let begin = self.at;
+        self.head(definition, 0);
+        OpenGroup { begin, name: definition.name }
     }
 
     /// Closes a group.
     #[inline]
-    pub fn close(&mut self, group: OpenGroup) -> Result<(), EncodeError> {
-        let length = checked_length(group.name, self.out.len().saturating_sub(group.begin))?;
-        let [_, high, middle, low] = length.to_be_bytes();
-        if let Some(field) = self.out.get_mut(group.begin.saturating_add(5)..group.begin.saturating_add(8)) {
+    pub fn close(&mut self, group: OpenGroup) {
+        let [_, high, middle, low] = self.checked(group.name, self.at.saturating_sub(group.begin)).to_be_bytes();
+        if let Some(field) = self.room.get_mut(group.begin.saturating_add(5)..group.begin.saturating_add(8)) {
             field.copy_from_slice(&[high, middle, low]);
         }
-        Ok(())
+    }
+
+    /// These bytes as they are; a multiple of 4.
+    #[inline]
+    pub fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(place) = self.room.get_mut(self.at..self.at.saturating_add(N)) {
+            place.copy_from_slice(&bytes);
+        }
+        self.at = self.at.saturating_add(N);
     }
 
     #[inline]
-    fn head(&mut self, definition: &'static Definition, value_bytes: usize) -> Result<usize, EncodeError> {
+    fn head(&mut self, definition: &'static Definition, value_bytes: usize) {
         let [c0, c1, c2, c3] = definition.code.to_be_bytes();
         let flags = definition.flags();
         let head_bytes = if definition.vendor == 0 { 8 } else { 12 };
-        let actual = value_bytes.saturating_add(head_bytes);
-        let [_, high, middle, low] = checked_length(definition.name, actual)?.to_be_bytes();
+        let length = self.checked(definition.name, value_bytes.saturating_add(head_bytes));
+        let [_, high, middle, low] = length.to_be_bytes();
         if definition.vendor == 0 {
-            self.out.extend_from_slice(&[c0, c1, c2, c3, flags, high, middle, low]);
+            self.put([c0, c1, c2, c3, flags, high, middle, low]);
         } else {
             let [n0, n1, n2, n3] = definition.vendor.to_be_bytes();
-            self.out.extend_from_slice(&[c0, c1, c2, c3, flags, high, middle, low, n0, n1, n2, n3]);
+            self.put([c0, c1, c2, c3, flags, high, middle, low, n0, n1, n2, n3]);
         }
-        Ok(actual)
     }
 
+    /// A length as its 24 bits can tell it; 0 and a fault if they cannot.
     #[inline]
-    fn pad(&mut self, length: usize) {
-        let padding = length.next_multiple_of(4) - length;
-        if padding > 0 {
-            self.out.put_bytes(0, padding);
+    fn checked(&mut self, what: &'static str, actual_bytes: usize) -> u32 {
+        match u32::try_from(actual_bytes) {
+            Ok(length) if actual_bytes <= LENGTH_FIELD_MAX => length,
+            _ => {
+                self.fail(EncodeError::TooLong { what, actual_bytes, limit_bytes: LENGTH_FIELD_MAX });
+                0
+            }
         }
     }
-}
-
-/// A length as its 24 bits can tell it.
-pub(super) fn checked_length(what: &'static str, actual_bytes: usize) -> Result<u32, EncodeError> {
-    u32::try_from(actual_bytes).ok().filter(|_| actual_bytes <= LENGTH_FIELD_MAX).ok_or(EncodeError::TooLong {
-        what,
-        actual_bytes,
-        limit_bytes: LENGTH_FIELD_MAX,
-    })
 }

@@ -5,9 +5,9 @@ use protocol_codecs::Class;
 use protocol_codecs::diameter::{
     AbortSessionRequest, CapabilitiesExchangeAnswer, CcRequestType, CcSessionFailover, Command, CommandFlags,
     CreditControlAnswer, CreditControlFailureHandling, CreditControlRequest, DeviceWatchdogAnswer, DiameterCodec,
-    EncodeError, EncodedMessage, Exchange, FinalUnitAction, FinalUnitIndication, GrantedServiceUnit, Identity,
-    LowBalanceIndication, Mode, MultipleServicesCreditControl, ProxyInfo, ReAuthRequest, ReAuthRequestType,
-    RedirectAddressType, RedirectServer, ResultCode, limits,
+    EncodeError, EncodedMessage, Enumerated, Exchange, FinalUnitAction, FinalUnitIndication, GrantedServiceUnit,
+    Identity, LowBalanceIndication, Mode, MultipleServicesCreditControl, ProxyInfo, ReAuthRequest, ReAuthRequestType,
+    RedirectAddressType, RedirectServer, ResultCode, Trigger, limits,
 };
 use tokio_util::codec::Encoder;
 
@@ -32,7 +32,7 @@ fn request(kind: CcRequestType) -> CreditControlRequest<'static> {
 
 fn group() -> MultipleServicesCreditControl<'static> {
     MultipleServicesCreditControl {
-        granted_service_unit: Some(GrantedServiceUnit { cc_time: Some(60), ..Default::default() }),
+        granted_service_unit: Some(Box::new(GrantedServiceUnit { cc_time: Some(60), ..Default::default() })),
         rating_group: Some(100),
         validity_time: Some(600),
         result_code: Some(ResultCode::SUCCESS),
@@ -224,7 +224,7 @@ pub fn samples() -> Vec<(&'static str, EncodedMessage)> {
             quota_holding_time: Some(300),
             quota_consumption_time: Some(10),
             service_identifiers: vec![1],
-            trigger: Some(Default::default()),
+            trigger: Some(Box::new(Trigger { trigger_types: vec![Enumerated(1)] })),
             ..group()
         },
         MultipleServicesCreditControl {

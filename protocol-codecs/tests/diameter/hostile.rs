@@ -91,12 +91,12 @@ fn header_rows() -> Vec<Row> {
 
 fn missing_rows() -> Vec<Row> {
     let mut rows = vec![
-        both("nothing at all", ccr(&[]), (5005, "263/0=")),
-        both("no Session-Id", ccr(&without(263)), (5005, "263/0=")),
-        both("no Origin-Host", ccr(&without(264)), (5005, "264/0=")),
-        both("no Origin-Realm", ccr(&without(296)), (5005, "296/0=")),
-        both("no Destination-Realm", ccr(&without(283)), (5005, "283/0=")),
-        both("no Service-Context-Id", ccr(&without(461)), (5005, "461/0=")),
+        both("nothing at all", ccr(&[]), (5005, "263/0=00")),
+        both("no Session-Id", ccr(&without(263)), (5005, "263/0=00")),
+        both("no Origin-Host", ccr(&without(264)), (5005, "264/0=00")),
+        both("no Origin-Realm", ccr(&without(296)), (5005, "296/0=00")),
+        both("no Destination-Realm", ccr(&without(283)), (5005, "283/0=00")),
+        both("no Service-Context-Id", ccr(&without(461)), (5005, "461/0=00")),
         both("no CC-Request-Type", ccr(&without(416)), (5005, "416/0=00000000")),
         both("no CC-Request-Number", ccr(&without(415)), (5005, "415/0=00000000")),
         only_strict("no Auth-Application-Id", ccr(&without(258)), (5005, "258/0=00000000")),
@@ -166,9 +166,9 @@ fn length_rows() -> Vec<Row> {
         both("avp length 7", with(claiming(avp(432, 0, 0x40, &[0; 4]), 7)), (5014, "432/0=00000000")),
         both("vendor avp length 8", with(claiming(avp(874, 10_415, 0x40, &[]), 8)), (5014, "874/10415=")),
         both("vendor avp length 11", with(claiming(avp(868, 10_415, 0x40, &[0; 4]), 11)), (5014, "868/10415=00000000")),
-        both("avp past the end", with(claiming(avp(263, 0, 0x40, b"a"), 200)), (5014, "263/0=")),
-        both("avp length 0xffffff", with(claiming(avp(263, 0, 0x40, b"a"), 0xFF_FFFF)), (5014, "263/0=")),
-        both("first avp past the end", ccr(&[claiming(avp(263, 0, 0x40, b"a"), 5000)]), (5014, "263/0=")),
+        both("avp past the end", with(claiming(avp(263, 0, 0x40, b"a"), 200)), (5014, "263/0=00")),
+        both("avp length 0xffffff", with(claiming(avp(263, 0, 0x40, b"a"), 0xFF_FFFF)), (5014, "263/0=00")),
+        both("first avp past the end", ccr(&[claiming(avp(263, 0, 0x40, b"a"), 5000)]), (5014, "263/0=00")),
         both("4 bytes behind the last avp", cut, (5014, "432/0=00000000")),
         both(
             "child past its group",
@@ -325,6 +325,31 @@ fn refusals_are_read_as_errors() {
         assert_eq!(answer.session_id.as_deref(), Some("pgw.test;1;2"));
         assert_eq!(answer.cc_request_number, Some(0));
     }
+}
+
+/// An answer is not taken for a refusal because it is broken: only because it lacks what a success must have.
+#[test]
+fn broken_answers_are_not_refusals() {
+    let refusal = |origin_flags: u8, number: &[u8]| {
+        built(
+            0x40,
+            272,
+            4,
+            &[
+                avp(263, 0, 0x40, b"s"),
+                avp(268, 0, 0x40, &4012_u32.to_be_bytes()),
+                avp(264, 0, origin_flags, b"ocs.test"),
+                avp(296, 0, 0x40, b"test"),
+                avp(415, 0, 0x40, number),
+            ],
+        )
+    };
+    let is_error = |bytes: &[u8], mode| {
+        matches!(frame(bytes).message(mode).map(|read| read.message), Ok(Message::Answer(Answer::Error(_))))
+    };
+    assert!(is_error(&refusal(0x40, &[0; 4]), Mode::Tolerant) && is_error(&refusal(0x40, &[0; 4]), Mode::Strict));
+    assert!(!is_error(&refusal(0x40, &[0; 3]), Mode::Tolerant), "a number of three bytes");
+    assert!(is_error(&refusal(0, &[0; 4]), Mode::Tolerant) && !is_error(&refusal(0, &[0; 4]), Mode::Strict));
 }
 
 #[test]

@@ -24,9 +24,9 @@ fn identity() -> impl Strategy<Value = Identity<'static>> {
     proptest::string::string_regex("[a-z0-9.-]{1,40}").unwrap().prop_map(Identity::from)
 }
 
-fn money() -> impl Strategy<Value = CcMoney> {
+fn money() -> impl Strategy<Value = Box<CcMoney>> {
     (any::<i64>(), any::<Option<i32>>(), any::<Option<u32>>()).prop_map(|(value_digits, exponent, currency_code)| {
-        CcMoney { unit_value: UnitValue { value_digits, exponent }, currency_code }
+        Box::new(CcMoney { unit_value: UnitValue { value_digits, exponent }, currency_code })
     })
 }
 
@@ -65,7 +65,7 @@ prop_compose! {
             service_identifiers: services,
             used_service_units: used,
             requested_service_unit: asks.map(|cc_time| RequestedServiceUnit { cc_time, ..Default::default() }),
-            granted_service_unit: grant,
+            granted_service_unit: grant.map(Box::new),
             validity_time: seconds,
             result_code: Some(ResultCode(code)),
             final_unit_indication: Some(Box::new(FinalUnitIndication {

@@ -91,7 +91,7 @@ fn kamailio_begins_a_call() {
     assert_eq!(ccr.user_name.as_ref().map(|name| name.expose()), Some("sip:sipp@127.0.0.1:15070"));
     let groups = &ccr.multiple_services_credit_control;
     assert_eq!((groups.len(), groups[0].rating_group, &groups[0].service_identifiers[..]), (1, Some(100), &[1000][..]));
-    assert_eq!(groups[0].requested_service_unit.and_then(|unit| unit.cc_time), Some(8));
+    assert_eq!(groups[0].requested_service_unit.as_ref().and_then(|unit| unit.cc_time), Some(8));
     let service = ccr.service_information.as_ref().unwrap();
     assert_eq!(service.subscription_ids, ccr.subscription_ids);
     let ims = service.ims_information.as_ref().unwrap();
@@ -137,7 +137,7 @@ fn open5gs_is_taken_as_it_is() {
     assert_eq!(ccr.requested_action, Some(RequestedAction::DirectDebiting));
     let group = &ccr.multiple_services_credit_control[0];
     assert_eq!(group.rating_group, None);
-    assert_eq!(group.requested_service_unit.and_then(|unit| unit.cc_total_octets), Some(1_000_000));
+    assert_eq!(group.requested_service_unit.as_ref().and_then(|unit| unit.cc_total_octets), Some(1_000_000));
     let used = &group.used_service_units[0];
     assert_eq!((used.cc_total_octets, used.cc_input_octets, used.cc_output_octets), (None, Some(700), Some(300)));
     assert_eq!(used.reporting_reason, Some(protocol_codecs::diameter::ReportingReason::QuotaExhausted));

@@ -63,7 +63,7 @@ fn remarks(name: &str, messages: &[Vec<u8>]) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// TCP's own remarks.
+/// Without TCP's own remarks.
 fn about_diameter(line: &str) -> Vec<String> {
     let remarks = line.split('\t').nth(2).unwrap_or_default();
     remarks.split(',').filter(|remark| !remark.is_empty() && !remark.contains("onnection")).map(str::to_owned).collect()
@@ -76,8 +76,8 @@ fn our_answers_are_read_without_a_remark() {
         let original = recorded.frame();
         sent.extend(again(&message(&original), &original).ok().map(|written| written.to_vec()));
     }
-    // Refusals: with a nested AVP, a missing one, one of a wrong length, and a routing error.
-    let group = avp(456, 0, 0x40, &avp(9999, 0, 0x40, &[1, 2, 3, 4]));
+    // Refusals: with a nested AVP, a missing one, one of a wrong length.
+    let group = avp(456, 0, 0x40, &avp(432, 0, 0x40, &[0; 4]).repeat(2));
     for request in [ccr_with(&[group]), crate::support::ccr(&[]), ccr_with(&[avp(432, 0, 0x40, &[0; 2])])] {
         let request = frame(&request);
         let error = request.message(protocol_codecs::diameter::Mode::Tolerant).unwrap_err();
@@ -88,11 +88,7 @@ fn our_answers_are_read_without_a_remark() {
     let Some(lines) = remarks("answers", &sent) else { return };
     for (line, bytes) in lines.iter().zip(&sent) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        // The unknown AVP that we send back is unknown to others, too.
-        let remarks: Vec<String> = about_diameter(line)
-            .into_iter()
-            .filter(|remark| !(line.contains("9999") && remark.contains("nknown")))
-            .collect();
+        let remarks = about_diameter(line);
         assert_eq!(remarks, Vec::<String>::new(), "{hex}");
         assert!(
             line.starts_with("25") || line.starts_with("27") || line.starts_with("28"),

@@ -8,8 +8,7 @@ use crate::diameter::time::Time;
 
 avp_table! {
     /// A call or SIP event.
-    #[derive(Default)]
-    group ImsInformation<'a> in service information {
+    optional group ImsInformation<'a> in service information {
         /// Which request it was.
         event_type: Option<EventType<'a>> = EVENT_TYPE,
         /// Whom the node serves.
@@ -65,8 +64,7 @@ avp_table! {
 
 avp_table! {
     /// Which SIP request.
-    #[derive(Default)]
-    group EventType<'a> in service information {
+    optional group EventType<'a> in service information {
         /// `INVITE`.
         sip_method: Option<Text<'a>> = SIP_METHOD,
         /// Its Event header.
@@ -78,8 +76,8 @@ avp_table! {
 
 avp_table! {
     /// When.
-    #[derive(Copy, Default)]
-    group TimeStamps {
+    #[derive(Copy)]
+    optional group TimeStamps {
         /// The request.
         sip_request_timestamp: Option<Time> = SIP_REQUEST_TIMESTAMP,
         /// Its answer.
@@ -93,8 +91,7 @@ avp_table! {
 
 avp_table! {
     /// A server that took part.
-    #[derive(Default)]
-    group ApplicationServerInformation<'a> in service information {
+    optional group ApplicationServerInformation<'a> in service information {
         /// Its URI.
         application_server: Option<Text<'a>> = APPLICATION_SERVER,
         /// Where it sent the call.
@@ -104,8 +101,7 @@ avp_table! {
 
 avp_table! {
     /// The operators on both sides.
-    #[derive(Default)]
-    group InterOperatorIdentifier<'a> in service information {
+    optional group InterOperatorIdentifier<'a> in service information {
         /// The caller's.
         originating_ioi: Option<Text<'a>> = ORIGINATING_IOI,
         /// The callee's.
@@ -115,8 +111,7 @@ avp_table! {
 
 avp_table! {
     /// To and from other networks.
-    #[derive(Default)]
-    group TrunkGroupId<'a> in service information {
+    optional group TrunkGroupId<'a> in service information {
         /// It came by that one.
         incoming_trunk_group_id: Option<Text<'a>> = INCOMING_TRUNK_GROUP_ID,
         /// It goes by that one.

@@ -8,8 +8,7 @@ use crate::diameter::time::Time;
 
 avp_table! {
     /// A short message.
-    #[derive(Default)]
-    group SmsInformation<'a> in service information {
+    optional group SmsInformation<'a> in service information {
         /// Which node tells: 0 router, 1 IP-SM-GW, 2 both, 3 SMSC.
         sms_node: Option<Enumerated> = SMS_NODE,
         /// Address of the client.
@@ -49,8 +48,7 @@ avp_table! {
 
 avp_table! {
     /// One recipient of a short message.
-    #[derive(Default)]
-    group RecipientInfo<'a> in service information {
+    optional group RecipientInfo<'a> in service information {
         /// Over which interface it goes.
         destination_interface: Option<Interface<'a>> = DESTINATION_INTERFACE,
         /// To whom.
@@ -66,8 +64,7 @@ avp_table! {
 
 avp_table! {
     /// Sender or recipient of a message.
-    #[derive(Default)]
-    group PartyAddress<'a> in service information {
+    optional group PartyAddress<'a> in service information {
         /// What kind of address.
         address_type: Option<AddressType> = ADDRESS_TYPE,
         /// The address.
@@ -81,8 +78,7 @@ avp_table! {
 
 avp_table! {
     /// Domain or network of an address.
-    #[derive(Default)]
-    group AddressDomain<'a> in service information {
+    optional group AddressDomain<'a> in service information {
         /// Domain.
         domain_name: Option<Text<'a>> = DOMAIN_NAME,
         /// Network.
@@ -92,8 +88,7 @@ avp_table! {
 
 avp_table! {
     /// Where a short message came or goes.
-    #[derive(Default)]
-    group Interface<'a> in service information {
+    optional group Interface<'a> in service information {
         /// Its name.
         interface_id: Option<Text<'a>> = INTERFACE_ID,
         /// About it.
@@ -107,8 +102,7 @@ avp_table! {
 
 avp_table! {
     /// A multimedia message.
-    #[derive(Default)]
-    group MmsInformation<'a> in service information {
+    optional group MmsInformation<'a> in service information {
         /// From whom.
         originator_address: Option<PartyAddress<'a>> = ORIGINATOR_ADDRESS,
         /// To whom.

@@ -15,8 +15,8 @@ use crate::diameter::writer::Writer;
 
 avp_table! {
     /// An application of a vendor (RFC 6733 section 6.11).
-    #[derive(Copy, Default)]
-    group VendorSpecificApplicationId {
+    #[derive(Copy)]
+    optional group VendorSpecificApplicationId {
         /// 10415 for 3GPP's use of credit control.
         vendor_id: Option<u32> = VENDOR_ID,
         /// 4 for credit control.
@@ -78,8 +78,8 @@ macro_rules! kept_groups {
                 Ok(Self(Cow::Borrowed(avp.value)))
             }
 
-            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-                out.bytes(definition, &[&self.0])
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                out.bytes(definition, &self.0);
             }
 
             fn into_owned(self) -> Self::Owned {
@@ -102,11 +102,14 @@ impl<'a> ProxyInfo<'a> {
     /// # Errors
     /// A host that is no DiameterIdentity, or a state that is too long.
     pub fn new(proxy_host: &Identity<'_>, proxy_state: &[u8]) -> Result<Self, EncodeError> {
-        let mut bytes = bytes::BytesMut::new();
+        // Two headers of 8 bytes and a padding of 3 each.
+        let mut bytes = vec![0; proxy_host.len().saturating_add(proxy_state.len()).saturating_add(22)];
         let mut out = Writer::new(&mut bytes);
-        proxy_host.encode(&dictionary::PROXY_HOST, &mut out)?;
-        out.bytes(&dictionary::PROXY_STATE, &[proxy_state])?;
-        Ok(Self(Cow::Owned(bytes.to_vec())))
+        proxy_host.encode(&dictionary::PROXY_HOST, &mut out);
+        out.bytes(&dictionary::PROXY_STATE, proxy_state);
+        let written = out.finish()?;
+        bytes.truncate(written);
+        Ok(Self(Cow::Owned(bytes)))
     }
 
     /// The proxy's name; `None` if it is not there or not UTF-8.

@@ -41,8 +41,7 @@ avp_table! {
 
 avp_table! {
     /// What 3GPP services tell about themselves. Unknown AVPs in it are passed over, also mandatory ones (Huawei's).
-    #[derive(Default)]
-    group ServiceInformation<'a> in service information {
+    optional group ServiceInformation<'a> in service information {
         /// Kamailio repeats them here.
         subscription_ids: Vec<SubscriptionId<'a>> = SUBSCRIPTION_ID,
         /// Data.
@@ -58,8 +57,7 @@ avp_table! {
 
 avp_table! {
     /// A data session.
-    #[derive(Default)]
-    group PsInformation<'a> in service information {
+    optional group PsInformation<'a> in service information {
         /// A number for Open5GS, four octets for others: the same bytes ([`Octets::as_u32`]).
         tgpp_charging_id: Option<Octets<'a>> = TGPP_CHARGING_ID,
         /// Of the whole connection.

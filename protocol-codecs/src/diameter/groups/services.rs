@@ -11,10 +11,9 @@ use super::units::{GrantedServiceUnit, RequestedServiceUnit, UnitValue, UsedServ
 
 avp_table! {
     /// Multiple-Services-Credit-Control: one rating group (or service) in a request or an answer.
-    #[derive(Default)]
-    group MultipleServicesCreditControl<'a> {
+    optional group MultipleServicesCreditControl<'a> {
         /// Answers: what may be used. Absent where nothing is granted.
-        granted_service_unit: Option<GrantedServiceUnit> = GRANTED_SERVICE_UNIT,
+        granted_service_unit: Option<Box<GrantedServiceUnit>> = GRANTED_SERVICE_UNIT,
         /// Requests: what is asked for. Absent in an update = a report only, nothing more is wanted.
         requested_service_unit: Option<RequestedServiceUnit> = REQUESTED_SERVICE_UNIT,
         /// Requests: what was used, in pieces.
@@ -46,7 +45,7 @@ avp_table! {
         /// Requests: why it is reported now.
         reporting_reasons: Vec<ReportingReason> = REPORTING_REASON,
         /// What makes the client ask again.
-        trigger: Option<Trigger> = TRIGGER,
+        trigger: Option<Box<Trigger>> = TRIGGER,
     }
 }
 
@@ -64,8 +63,7 @@ avp_table! {
 
 avp_table! {
     /// What makes the client ask again (TS 32.299 section 7.2).
-    #[derive(Default)]
-    group Trigger {
+    optional group Trigger {
         /// None = nothing but the quota.
         trigger_types: Vec<Enumerated> = TRIGGER_TYPE,
     }

@@ -29,12 +29,11 @@ avp_table! {
 
 avp_table! {
     /// What the client asks for. Empty = as much as the server sees fit.
-    #[derive(Copy, Default)]
-    group RequestedServiceUnit {
+    optional group RequestedServiceUnit {
         /// Seconds.
         cc_time: Option<u32> = CC_TIME,
         /// Money.
-        cc_money: Option<CcMoney> = CC_MONEY,
+        cc_money: Option<Box<CcMoney>> = CC_MONEY,
         /// Both directions.
         cc_total_octets: Option<u64> = CC_TOTAL_OCTETS,
         /// From the user.
@@ -48,14 +47,13 @@ avp_table! {
 
 avp_table! {
     /// What the client may use until it must ask again.
-    #[derive(Copy, Default)]
-    group GrantedServiceUnit {
+    optional group GrantedServiceUnit {
         /// From then on another tariff holds: usage is reported before and after.
         tariff_time_change: Option<Time> = TARIFF_TIME_CHANGE,
         /// Seconds.
         cc_time: Option<u32> = CC_TIME,
         /// Money.
-        cc_money: Option<CcMoney> = CC_MONEY,
+        cc_money: Option<Box<CcMoney>> = CC_MONEY,
         /// Both directions.
         cc_total_octets: Option<u64> = CC_TOTAL_OCTETS,
         /// From the user.
@@ -69,8 +67,7 @@ avp_table! {
 
 avp_table! {
     /// What was used since the last report. The whole range of a u64 can come: nothing here says it is plausible.
-    #[derive(Default)]
-    group UsedServiceUnit {
+    optional group UsedServiceUnit {
         /// Why it is reported now; Open5GS and Magma put it here, others beside it.
         reporting_reason: Option<ReportingReason> = REPORTING_REASON,
         /// Before or after a change of tariff.
@@ -78,7 +75,7 @@ avp_table! {
         /// Seconds.
         cc_time: Option<u32> = CC_TIME,
         /// Money.
-        cc_money: Option<CcMoney> = CC_MONEY,
+        cc_money: Option<Box<CcMoney>> = CC_MONEY,
         /// Both directions; absent in Open5GS, which sends the two below.
         cc_total_octets: Option<u64> = CC_TOTAL_OCTETS,
         /// From the user.

@@ -1,6 +1,6 @@
 //! What all messages have in common: decoding with the checks of the header, encoding with a header of its own.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::diameter::error::{EncodeError, Fault, MessageError};
 use crate::diameter::frame::Frame;
@@ -10,7 +10,7 @@ use crate::diameter::reading::{Decoded, Mode, Reading};
 use crate::diameter::table::Table;
 use crate::diameter::writer::Writer;
 
-/// Room taken at once for a message: the recorded ones are below 1 kB.
+/// Room taken at first for a message: the recorded ones are below 1 kB.
 const USUAL_BYTES: usize = 1_024;
 
 /// A message with a table. Sealed: the tables are here.
@@ -99,29 +99,38 @@ pub(super) fn encode_message<'a>(
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let begin = out.len();
-    out.reserve(USUAL_BYTES);
-    out.put_slice(&[VERSION, 0, 0, 0]);
-    out.put_u32(u32::from(flags) << 24 | command);
-    out.put_u32(application);
-    out.put_u32(exchange.hop_by_hop_id);
-    out.put_u32(exchange.end_to_end_id);
-    let written = table.write_avps(&mut Writer::new(out)).and_then(|()| close(begin, out));
-    if written.is_err() {
-        out.truncate(begin);
+    let mut room_bytes = USUAL_BYTES;
+    loop {
+        out.resize(begin.saturating_add(room_bytes), 0);
+        let room = out.get_mut(begin..).unwrap_or_default();
+        let mut writer = Writer::new(room);
+        writer.put([VERSION, 0, 0, 0]);
+        writer.put((u32::from(flags) << 24 | command).to_be_bytes());
+        writer.put(application.to_be_bytes());
+        writer.put(exchange.hop_by_hop_id.to_be_bytes());
+        writer.put(exchange.end_to_end_id.to_be_bytes());
+        table.write_avps(&mut writer);
+        let length = writer.finish().and_then(|actual_bytes| Ok((actual_bytes, length_field(actual_bytes)?)));
+        let (actual_bytes, field) = length.inspect_err(|_| out.truncate(begin))?;
+        if actual_bytes > room_bytes {
+            // Now it is known how much it takes.
+            out.truncate(begin);
+            room_bytes = actual_bytes;
+            continue;
+        }
+        out.truncate(begin.saturating_add(actual_bytes));
+        if let Some(place) = out.get_mut(begin.saturating_add(1)..begin.saturating_add(4)) {
+            place.copy_from_slice(&field);
+        }
+        return Ok(());
     }
-    written
 }
 
-fn close(begin: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
-    let actual_bytes = out.len().saturating_sub(begin);
-    let length = u32::try_from(actual_bytes).ok().filter(|_| actual_bytes <= SENT_MESSAGE_BYTES_MAX);
-    let Some([_, high, middle, low]) = length.map(u32::to_be_bytes) else {
-        return Err(EncodeError::TooLong { what: "message", actual_bytes, limit_bytes: SENT_MESSAGE_BYTES_MAX });
-    };
-    if let Some(field) = out.get_mut(begin.saturating_add(1)..begin.saturating_add(4)) {
-        field.copy_from_slice(&[high, middle, low]);
+fn length_field(actual_bytes: usize) -> Result<[u8; 3], EncodeError> {
+    match u32::try_from(actual_bytes).map(u32::to_be_bytes) {
+        Ok([_, high, middle, low]) if actual_bytes <= SENT_MESSAGE_BYTES_MAX => Ok([high, middle, low]),
+        _ => Err(EncodeError::TooLong { what: "message", actual_bytes, limit_bytes: SENT_MESSAGE_BYTES_MAX }),
     }
-    Ok(())
 }
 
 /// A message that is kept to be sent again: an answer for copies of its request, a request for another connection.

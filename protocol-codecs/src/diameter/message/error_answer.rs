@@ -89,6 +89,9 @@ impl<'a> ErrorAnswer<'a> {
     /// Reads any answer as one, after the header was checked.
     pub(in crate::diameter) fn decode_avps(frame: &'a Frame, mode: Mode) -> Result<Decoded<Self>, MessageError> {
         let mut reading = Reading::new(mode, false);
+        if mode == Mode::Strict {
+            reading.check_all(frame.avps())?;
+        }
         let message = Self::read(frame.avps(), &mut reading)?;
         Ok(Decoded { message, notes: reading.notes })
     }
