@@ -4,8 +4,8 @@
 
 use bytes::BytesMut;
 use protocol_codecs::diameter::{
-    Answer, Command, DiameterCodec, DiameterError, EncodeError, Envelope, ErrorAnswer, Frame, FrameError, Message,
-    MessageError, Mode, Request, Walk, limits,
+    Answer, Command, DiameterCodec, DiameterError, EncodeError, Envelope, ErrorAnswer, Fault, Frame, FrameError,
+    Message, MessageError, Mode, Request, Walk, limits,
 };
 use tokio_util::codec::Decoder;
 
@@ -146,7 +146,15 @@ fn refuse(frame: &Frame, error: &MessageError) {
             let mut walk = Walk::new(sent.avps().rest());
             // Proxy-Info goes back as it came, whatever it is; all else is sound.
             if Envelope::of(frame).proxy_infos.is_empty() {
-                while walk.next_avp().expect("our answers are sound").is_some() {}
+                loop {
+                    match walk.next_avp() {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break,
+                        // Failed-AVP puts one more group around what was deep already.
+                        Err(error) if matches!(error.fault(), Fault::TooDeep { .. }) => break,
+                        Err(error) => panic!("our answers are sound: {error}"),
+                    }
+                }
             }
         }
         Err(EncodeError::TooLong { .. }) => assert!(out.is_empty()),

@@ -9,6 +9,7 @@ use super::dictionary::{self, Definition, Kind};
 use super::failed;
 use super::limits::FAILED_VALUE_BYTES_MAX;
 use super::result_code::ResultCode;
+use super::walk::Walk;
 use crate::Class;
 
 /// A fault in the framing: the stream has lost its place, the connection must end. Offsets count bytes from the start
@@ -188,10 +189,12 @@ impl MessageError {
         Self(Box::new(Detail { fault, path: Vec::new(), failed: Vec::new() }))
     }
 
-    /// About this AVP, which is repeated as it came if it is not too long.
+    /// About this AVP, which is repeated as it came if it is not too long, and no group with something broken in it: our
+    /// answer must be sound.
     #[cold]
     pub(super) fn about(fault: Fault, avp: &Avp<'_>) -> Self {
-        if avp.value.len() > FAILED_VALUE_BYTES_MAX {
+        let is_group = avp.definition().is_some_and(|definition| definition.kind == Kind::Grouped);
+        if avp.value.len() > FAILED_VALUE_BYTES_MAX || (is_group && !is_sound(avp)) {
             return Self::head_only(fault, avp);
         }
         let failed = failed::padded(avp.raw.to_vec());
@@ -275,6 +278,17 @@ impl MessageError {
     /// Always [`Class::Skip`].
     pub fn class(&self) -> Class {
         Class::Skip
+    }
+}
+
+fn is_sound(group: &Avp<'_>) -> bool {
+    let mut walk = Walk::new(group.raw);
+    loop {
+        match walk.next_avp() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
     }
 }
 

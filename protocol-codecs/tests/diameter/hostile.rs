@@ -3,8 +3,8 @@
 
 use bytes::BytesMut;
 use protocol_codecs::diameter::{
-    Answer, Command, CreditControlAnswer, CreditControlRequest, Envelope, ErrorAnswer, Fault, Identity, Message, Mode,
-    ResultCode, limits,
+    Answer, Command, CreditControlAnswer, CreditControlRequest, EncodeError, Envelope, ErrorAnswer, Fault, Identity,
+    Message, Mode, ResultCode, limits,
 };
 
 use crate::support::{avp, built, ccr, ccr_with, frame, leaves, message, smallest_ccr};
@@ -199,12 +199,21 @@ fn number_rows() -> Vec<Row> {
         ccr_with(&[again])
     };
     let rsu = avp(437, 0, 0x40, &[]);
+    let user_equipment = |inner: &[u8]| avp(458, 0, 0x40, inner);
+    let equipment = user_equipment(&[avp(459, 0, 0x40, &[0; 4]), avp(460, 0, 0x40, b"1")].concat());
     vec![
         both("two CC-Request-Number", twice(415), (5009, "415/0=00000000")),
         both("two CC-Request-Type", twice(416), (5009, "416/0=00000001")),
         both("two Session-Id", twice(263), (5009, "263/0=7067772e746573743b313b32")),
         only_strict("two Origin-Host", twice(264), (5009, "264/0=7067772e74657374")),
         only_strict("two Origin-Realm", twice(296), (5009, "296/0=74657374")),
+        both("an empty group that needs something", ccr_with(&[user_equipment(&[])]), (5005, "458.459/0=00000000")),
+        row(
+            "two groups, the second one broken: not sent back",
+            ccr_with(&[equipment, user_equipment(&[9; 9])]),
+            Some((5009, "458/0=")),
+            Some((5014, "458.151587081/0=00")),
+        ),
         both(
             "two units in a group",
             ccr_with(&[avp(456, 0, 0x40, &[rsu.clone(), rsu].concat())]),
@@ -310,7 +319,7 @@ fn each_fault_has_its_answer() {
     }
 }
 
-/// What we answer can be read by us as a client, whatever it was about.
+/// What we answer can be read by us as a client, whatever it was about; a success is no refusal.
 #[test]
 fn refusals_are_read_as_errors() {
     for code in
@@ -325,6 +334,9 @@ fn refusals_are_read_as_errors() {
         assert_eq!(answer.session_id.as_deref(), Some("pgw.test;1;2"));
         assert_eq!(answer.cc_request_number, Some(0));
     }
+    let request = frame(&ccr(&[]));
+    let success = ErrorAnswer::to(&request, origin(), ResultCode::SUCCESS).encoded_for(request.header());
+    assert_eq!(success, Err(EncodeError::BadValue { avp: "Result-Code" }));
 }
 
 /// An answer is not taken for a refusal because it is broken: only because it lacks what a success must have.

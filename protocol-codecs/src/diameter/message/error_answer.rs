@@ -3,11 +3,12 @@
 
 use bytes::BytesMut;
 
+use crate::diameter::dictionary::RESULT_CODE;
 use crate::diameter::envelope::Envelope;
 use crate::diameter::error::{EncodeError, MessageError};
 use crate::diameter::frame::Frame;
 use crate::diameter::groups::{ExperimentalResult, FailedAvp, ProxyInfo};
-use crate::diameter::header::{CommandFlags, Exchange, Header, application, command};
+use crate::diameter::header::{CommandFlags, Header, application, command};
 use crate::diameter::names::CcRequestType;
 use crate::diameter::reading::{Decoded, Mode, Reading};
 use crate::diameter::result_code::ResultCode;
@@ -99,8 +100,11 @@ impl<'a> ErrorAnswer<'a> {
     /// Appends the answer to the request with this header: its command, application, identifiers and P bit.
     ///
     /// # Errors
-    /// A value that may not be sent; then nothing is appended.
+    /// A value that may not be sent (a success, too: that is no refusal); then nothing is appended.
     pub fn encode_for(&self, request: &Header, out: &mut BytesMut) -> Result<(), EncodeError> {
+        if self.result_code.is_success() {
+            return Err(EncodeError::BadValue { avp: RESULT_CODE.name });
+        }
         let proxiable = request.flags.0 & CommandFlags::PROXIABLE;
         let error = if self.result_code.is_protocol_error() { CommandFlags::ERROR } else { 0 };
         encode_message(self, (proxiable | error, request.command, request.application), request.exchange(), out)
@@ -114,10 +118,5 @@ impl<'a> ErrorAnswer<'a> {
         let mut out = BytesMut::new();
         self.encode_for(request, &mut out)?;
         Ok(EncodedMessage::made(out.freeze()))
-    }
-
-    /// The exchange this answer belongs to.
-    pub fn exchange(request: &Frame) -> Exchange {
-        request.header().exchange()
     }
 }
