@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
 	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
-	for target in esl_decode evapi_decode sip_uri tariff_load; do \
+	for target in diameter_decode esl_decode evapi_decode sip_uri tariff_load; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
 	done
@@ -69,6 +69,8 @@ bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 
 bench-rating: ## prices a second over a plan of a million prefixes, its load, its memory
 	$(CARGO) bench -p benches --bench rating
+bench-diameter: ## Diameter messages a second of one core, beside the crate diameter (needs OpenSSL's headers)
+	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml
 
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper
