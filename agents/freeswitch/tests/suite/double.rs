@@ -56,7 +56,7 @@ pub struct State {
     pub leaves_after_ms: Option<i64>,
     leaving: Vec<(String, i64)>,
     /// Are its events stuck?
-    pub stuck: bool,
+    pub events_stuck: bool,
     held_back: Vec<Vec<u8>>,
     /// Scheduled hangups: channel and time in milliseconds since the epoch.
     pub scheduled: Vec<(String, i64)>,
@@ -91,7 +91,7 @@ impl FreeSwitch {
             ghosts: vec![],
             leaves_after_ms: Some(20),
             leaving: vec![],
-            stuck: false,
+            events_stuck: false,
             held_back: vec![],
             scheduled: vec![],
             write_bytes: usize::MAX,
@@ -229,7 +229,7 @@ impl FreeSwitch {
 
 impl State {
     fn play(&mut self, bytes: &[u8]) {
-        if self.stuck {
+        if self.events_stuck {
             return self.held_back.push(bytes.to_vec());
         }
         if let Some(events) = &self.events {
@@ -240,7 +240,7 @@ impl State {
 
     /// Its events come after all.
     pub fn gets_going(&mut self) {
-        self.stuck = false;
+        self.events_stuck = false;
         for bytes in std::mem::take(&mut self.held_back) {
             self.play(&bytes);
         }

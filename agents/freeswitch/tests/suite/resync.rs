@@ -258,7 +258,7 @@ async fn a_call_whose_end_is_told_late_is_charged_by_its_end() {
     let wait = 9_000 - stage.now().rem_euclid(10_000);
     stage.pass(u64::try_from(wait.rem_euclid(10_000)).expect("positive") + 10_000).await;
     let talked_ms = stage.now() - call.answered_ms.expect("answered");
-    stage.switch.state().stuck = true;
+    stage.switch.state().events_stuck = true;
     call.hangs_up(&mut stage).await;
     stage.pass(9_000).await;
     assert_eq!(stage.records(), ["START"], "asked whether it exists, and waited for its end");
