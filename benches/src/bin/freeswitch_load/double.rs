@@ -178,12 +178,16 @@ impl Switch {
             anyhow::ensure!(started.elapsed() < LONGEST, "{} calls still wait for an answer", self.parked.len());
         }
         self.played.cpu_us = thread_cpu_us().saturating_sub(cpu_us);
-        // The agent has its last answers to come.
-        let end = Instant::now() + LINGER;
+        // The agent has its last answers to come; who only reads closes when all is read, however slow.
+        let end = Instant::now() + if self.plan.by_itself { LONGEST } else { LINGER };
         loop {
+            let read = self.plan.by_itself && self.events.as_ref().is_none_or(mpsc::UnboundedSender::is_closed);
+            if read || Instant::now() >= end {
+                return Ok(self.played);
+            }
             tokio::select! {
                 Some((writer, command)) = said.recv() => self.command(&writer, &command),
-                () = sleep_until(end) => return Ok(self.played),
+                () = tokio::time::sleep(GLANCE) => {}
             }
         }
     }
@@ -345,5 +349,6 @@ pub const ACCOUNTS: u32 = 50;
 const CORE: &str = "e6bd3949-49ae-4ab0-b2b1-0029a7a995ce";
 const HEARTBEAT: Duration = Duration::from_secs(20);
 const RINGING: Duration = Duration::from_millis(50);
+const GLANCE: Duration = Duration::from_millis(50);
 const LINGER: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(300);

@@ -55,11 +55,15 @@ fn main() -> anyhow::Result<ExitCode> {
             let place = folder.path().join(format!("{detail:?}-{apart}"));
             std::fs::create_dir_all(&place)?;
             eprintln!("{}: {} s of calls", plan.name(), options.seconds);
-            report.agents.push(phase::run(&place, &plan, &script)?);
+            let outcome = phase::run(&place, &plan, &script)?;
+            eprintln!("{}", serde_json::to_string(&outcome)?);
+            report.agents.push(outcome);
         }
         for who in [reader::Who::Ours, reader::Who::Theirs] {
             eprintln!("{}: {} s of calls", who.name(), options.seconds);
-            report.readers.push(reader::run(who, options.rate, options.seconds, &script)?);
+            let outcome = reader::run(who, options.rate, options.seconds, &script)?;
+            eprintln!("{}", serde_json::to_string(&outcome)?);
+            report.readers.push(outcome);
         }
     }
     report.load_after = machine::load_average()?;
