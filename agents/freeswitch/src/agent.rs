@@ -1,6 +1,8 @@
 //! One switch's agent: the loop that joins its connections and its calls.
 
 mod calls;
+mod legs;
+mod park;
 mod replies;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +25,8 @@ use crate::link::{Link, LinkEvent, LinkSettings, QUEUED_MESSAGES};
 use crate::native::NativeCall;
 use crate::resync::Resync;
 use crate::translate::{self, Told, TranslateError};
+use calls::ChannelNews;
+pub(crate) use legs::{Legs, remaining_ms};
 
 /// What an agent is made of.
 pub struct AgentParts {
@@ -50,6 +54,7 @@ pub struct Agent {
     pub(crate) calls: HashMap<SessionId, NativeCall>,
     pub(crate) resync: Resync,
     pub(crate) lag: Lag,
+    pub(crate) legs: Legs,
     begun: Instant,
     /// Calls that were hung up, oldest first; their final numbers are awaited until then.
     hung_up: VecDeque<(Instant, SessionId, CallEnd)>,
@@ -84,6 +89,7 @@ impl Agent {
             calls: HashMap::new(),
             resync: Resync::default(),
             lag: Lag::default(),
+            legs: Legs::default(),
             begun: Instant::now(),
             hung_up: VecDeque::new(),
         };
@@ -153,7 +159,9 @@ impl Agent {
                 self.ignored(reason);
                 Ok(())
             }
-            Ok(Told::Call { session, at, news }) => self.news(session, at, late_ms, news, event),
+            Ok(Told::Call { session, other, at, news }) => {
+                self.news(ChannelNews { session, other, at, late_ms, news }, event)
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -165,6 +173,7 @@ impl Agent {
     fn disconnected(&mut self) {
         self.end_what_hung_up(None);
         self.resync.forget();
+        self.legs.forget();
         for call in self.calls.values_mut() {
             // Whether the last transfer was carried out nobody knows: the channel will tell.
             (call.seen, call.missing, call.admitted) = (false, false, call.answered.is_some());
@@ -178,11 +187,12 @@ impl Agent {
             match order {
                 Order::Command(session, command) => {
                     let call = self.calls.entry(session.clone()).or_default();
+                    call.was_told(command, Instant::now());
                     for (purpose, api_call) in command::calls(&self.config, &session, call, command) {
                         self.link.send(purpose, api_call);
                     }
                 }
-                Order::Finished(session) => _ = self.calls.remove(&session),
+                Order::Finished(session) => self.finished(&session),
                 Order::Resync => self.ask_for_calls(),
             }
         }

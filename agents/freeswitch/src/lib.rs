@@ -14,4 +14,4 @@ mod resync;
 mod translate;
 
 pub use agent::{Agent, AgentParts};
-pub use config::{FreeswitchConfig, PASSWORD_VARIABLE, SwitchConfig, TrunkConfig};
+pub use config::{FreeswitchConfig, PASSWORD_VARIABLE, SwitchConfig, TransferPayer, TrunkConfig};

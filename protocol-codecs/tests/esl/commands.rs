@@ -115,7 +115,7 @@ fn recorded() -> Vec<(&'static str, Command)> {
             "25_sched_hangup_traps",
             api(ApiCall::SchedHangup { unique_id: capped(), seconds: 30, cause: HangupCause::AllottedTimeout }),
         ),
-        ("25_sched_hangup_traps", api(ApiCall::SchedDel { unique_id: capped() })),
+        ("25_sched_hangup_traps", api(ApiCall::SchedDel { group: capped() })),
         (
             "29_sendmsg_hangup",
             api(ApiCall::UuidBroadcast {
@@ -180,7 +180,7 @@ fn with_text(text: &str) -> Vec<(&'static str, Command)> {
         ("unique_id", api(ApiCall::UuidAnswer { unique_id: own() })),
         ("unique_id", api(ApiCall::UuidKill { unique_id: own(), cause: HangupCause::UserBusy })),
         ("unique_id", api(ApiCall::SchedHangup { unique_id: own(), seconds: 1, cause: HangupCause::UserBusy })),
-        ("unique_id", api(ApiCall::SchedDel { unique_id: own() })),
+        ("group", api(ApiCall::SchedDel { group: own() })),
         ("unique_id", api(ApiCall::UuidGetvar { unique_id: own(), name: "n".into() })),
         ("name", api(ApiCall::UuidGetvar { unique_id: u(), name: own() })),
         ("unique_id", api(ApiCall::UuidSetvar { unique_id: own(), name: "n".into(), value: "v".into() })),
