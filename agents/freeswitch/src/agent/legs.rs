@@ -231,7 +231,7 @@ impl Agent {
             let sent = Sent { payer: offer.payer.clone(), from: offer, parent, by_callee: false, blind };
             self.legs.will_go_on(&other, sent);
             let away = self.calls.get(&session).is_some_and(|call| call.leg.is_some());
-            if !away && (blind || moved == Moved::Joined) {
+            if !away && (blind || moved == Moved::Joined || moved == Moved::Parted(&other)) {
                 self.follow(&session, &other);
             }
         }

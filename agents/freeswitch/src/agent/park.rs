@@ -96,9 +96,12 @@ impl Agent {
         let own = CallOffer { call_id: former.call_id.clone(), ..own };
         let diverter = translate::explicit_account(event).filter(|_| !answered);
         let is_payer = |account: &str| former.payer.as_ref().is_some_and(|payer| payer.value.expose() == account);
-        if diverter.is_some_and(|account| !is_payer(account)) {
+        let redirected = !answered && translate::redirected_here(event, translate::route(event));
+        if diverter.is_some_and(|account| !is_payer(account)) || redirected {
             // The caller still pays for the number that he dialled, and the diverter for where that leads.
-            let offer = CallOffer { parent_leg_id: Some(former.leg_id.clone()), ..own };
+            // Of a callee that redirects (302), and that nothing is known of, he pays nothing either.
+            let payer = own.payer.clone().filter(|payer| !is_payer(payer.value.expose()));
+            let offer = CallOffer { payer, parent_leg_id: Some(former.leg_id.clone()), ..own };
             return self.offer(offer, false, event);
         }
         self.conversation_over(newest, at);

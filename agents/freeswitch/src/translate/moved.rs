@@ -2,7 +2,7 @@
 //! call like any other, with `NORMAL_CLEARING`; variables of the leg tell the difference. Recorded from 1.11.2; the names
 //! are those of `sofia_handle_sip_i_refer` and of `mod_loopback`.
 
-use protocol_codecs::esl::{Event, HangupCause};
+use protocol_codecs::esl::{CallDirection, Event};
 
 /// What the end of a leg means for those it talked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub(crate) enum Moved<'a> {
     /// It brought the leg that it talked to together with another one (REFER with Replaces), or gave way to a shorter
     /// path (loopback).
     Joined,
+    /// Somebody took it or the leg of that name out of their talk before, by `uuid_transfer` as a rule: that leg may be
+    /// anywhere.
+    Parted(&'a str),
 }
 
 /// Read from the `CHANNEL_HANGUP` or `CHANNEL_HANGUP_COMPLETE` of the leg.
@@ -26,14 +29,25 @@ pub(crate) fn moved(event: &Event) -> Moved<'_> {
         Some(leg) if disposition == Some("BLIND_TRANSFER") => return Moved::Sent(leg),
         _ => {}
     }
-    if event.hangup_cause() == Some(HangupCause::RedirectionToNewDestination)
+    // The cause is one of several, by who is faster.
+    let unanswered = matches!(event.answered_us(), Ok(None)) && event.call_direction() == Some(CallDirection::Outbound);
+    if unanswered
+        && redirected_to(event).is_some()
         && let Some(calling) = event.other_leg_unique_id()
     {
         return Moved::Redirected(calling);
     }
     let attended = to.is_some_and(|to| to.starts_with("att:")) || disposition == Some("ATTENDED_TRANSFER");
     let gave_way = event.variable("loopback_bowout_other_uuid").is_some();
-    if attended || gave_way { Moved::Joined } else { Moved::No }
+    if attended || gave_way {
+        return Moved::Joined;
+    }
+    // Of those who still talk when one hangs up each has the other in both.
+    let filled = |name: &str| event.variable(name).filter(|leg| !leg.is_empty());
+    match (filled("signal_bond"), filled("bridge_uuid")) {
+        (None, Some(leg)) => Moved::Parted(leg),
+        _ => Moved::No,
+    }
 }
 
 /// The switch keeps a transferor until the transfer has come about (`confirm_blind_transfer`): it waits for that, not for
@@ -50,13 +64,23 @@ pub(crate) fn loopback_source(event: &Event) -> Option<&str> {
 /// This leg was sent on by its callee (302) to another number than the one that was admitted. A route server that
 /// answers 302 keeps the number, perhaps behind a prefix.
 pub(crate) fn diverted_past_us(event: &Event, admitted: &str) -> bool {
-    let Some(contact) = event.variable("sip_redirected_to") else { return false };
-    let uri = contact.split(['<', '>']).find(|part| part.contains("sip")).unwrap_or(contact);
-    let user = uri.split_once(':').map_or(uri, |(_, rest)| rest).split(['@', ';', '?']).next().unwrap_or_default();
+    let Some(user) = redirected_to(event) else { return false };
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let (to, admitted) = (digits(user), digits(admitted));
     let admitted = admitted.trim_start_matches('0');
     admitted.is_empty() || !to.ends_with(admitted)
+}
+
+/// The callee of an unanswered leg sent it to where it waits now (302).
+pub(crate) fn redirected_here(event: &Event, destination: &str) -> bool {
+    redirected_to(event).is_some_and(|user| user == destination)
+}
+
+/// The number in the Contact of a 302.
+fn redirected_to(event: &Event) -> Option<&str> {
+    let contact = event.variable("sip_redirected_to")?;
+    let uri = contact.split(['<', '>']).find(|part| part.contains("sip")).unwrap_or(contact);
+    uri.split_once(':').map_or(uri, |(_, rest)| rest).split(['@', ';', '?']).next()
 }
 
 #[cfg(test)]
@@ -80,6 +104,8 @@ mod tests {
             (&[("endpoint_disposition", "ANSWER"), ("transfer_to", "blind:b")], Moved::No),
             (&[("endpoint_disposition", "ANSWER"), ("transfer_to", "att:d")], Moved::Joined),
             (&[("endpoint_disposition", "ATTENDED_TRANSFER")], Moved::Joined),
+            (&[("endpoint_disposition", "ANSWER"), ("signal_bond", "b"), ("bridge_uuid", "b")], Moved::No),
+            (&[("endpoint_disposition", "ANSWER"), ("bridge_uuid", "b")], Moved::Parted("b")),
             (&[("loopback_hangup_cause", "bridge"), ("loopback_bowout_other_uuid", "d")], Moved::Joined),
         ];
         for (fields, expected) in rows {

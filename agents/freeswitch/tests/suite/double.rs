@@ -24,9 +24,9 @@ pub struct FreeSwitch {
 
 /// What it knows and how it behaves.
 pub struct State {
-    /// Every api call but questions, as text without `api`.
+    /// Every api call but questions and what only tidies up, as text without `api`.
     pub said: Vec<String>,
-    /// Every other command, and every question.
+    /// Every other command, every question, and what only tidies up.
     pub asked: Vec<String>,
     /// Event connections so far.
     pub connections: u32,
@@ -51,6 +51,8 @@ pub struct State {
     pub ghosts: Vec<String>,
     /// Scheduled hangups.
     pub scheduled: Vec<Scheduled>,
+    /// How often a live channel lost its last task.
+    pub unguarded: u32,
     /// Bytes of one write.
     pub write_bytes: usize,
     /// The wall clock.
@@ -91,6 +93,7 @@ impl FreeSwitch {
             channels: BTreeMap::new(),
             ghosts: vec![],
             scheduled: vec![],
+            unguarded: 0,
             write_bytes: usize::MAX,
             now: 0,
             events: None,
@@ -243,7 +246,7 @@ impl State {
                 let former = self.channels.insert(channel.clone(), event.clone());
                 self.keep_variables(&channel, former);
                 if event["Event-Name"] == "CHANNEL_ANSWER" {
-                    self.run_on_answer(&channel, event["Other-Leg-Unique-ID"].as_str());
+                    self.run_on_answer(&channel, event.get("Other-Leg-Unique-ID").and_then(Value::as_str));
                 }
             }
         }
@@ -334,7 +337,7 @@ impl State {
     fn api(&mut self, call: &str) -> Vec<Vec<u8>> {
         let mut words = call.split(' ');
         let (name, first) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
-        if matches!(name, "uuid_exists" | "uuid_dump" | "show" | "version") {
+        if matches!(name, "uuid_exists" | "uuid_dump" | "show" | "version" | "sched_del" | "uuid_setvar") {
             self.asked.push(call.to_owned());
         } else {
             self.said.push(call.to_owned());
@@ -357,9 +360,17 @@ impl State {
                 "+OK Added: 1\n".to_owned()
             }
             "sched_del" => {
-                let before = self.scheduled.len();
-                self.scheduled.retain(|task| task.group != first);
-                format!("+OK Deleted: {}\n", before - self.scheduled.len())
+                let (gone, kept): (Vec<_>, Vec<_>) = self.scheduled.drain(..).partition(|task| task.group == first);
+                self.scheduled = kept;
+                let guarded = |channel: &str| self.scheduled.iter().any(|task| task.channel == channel);
+                // Of the conversation that goes on; one before it may have been given up.
+                let goes_on = |task: &Scheduled| {
+                    let session = self.channels.get(&task.channel).and_then(|fields| fields.get("variable_tollkeeper_session"));
+                    session.and_then(Value::as_str).is_some_and(|session| task.group.ends_with(session))
+                };
+                let alone = |task: &&Scheduled| goes_on(task) && !guarded(&task.channel);
+                self.unguarded += u32::try_from(gone.iter().filter(alone).count()).expect("few");
+                format!("+OK Deleted: {}\n", gone.len())
             }
             _ if !known => "-ERR No such channel!\n".to_owned(),
             "uuid_dump" => {

@@ -3,9 +3,11 @@
 mod calls;
 mod connection;
 mod double;
+mod legs;
 mod money;
 mod recorded;
 mod recording;
 mod resync;
 mod stage;
 mod synthetic;
+mod transfers;
