@@ -96,11 +96,7 @@ pub(crate) fn kill(session: &SessionId, call: Option<&NativeCall>, cause: Hangup
 }
 
 /// First step of a move: one more backstop, behind the grant.
-pub(crate) fn next_backstop(
-    session: &SessionId,
-    call: &NativeCall,
-    remaining_ms: DurationMs,
-) -> (Purpose, ApiCall) {
+pub(crate) fn next_backstop(session: &SessionId, call: &NativeCall, remaining_ms: DurationMs) -> (Purpose, ApiCall) {
     (Purpose::NextBackstop(session.clone()), armed(next_group(session), session, call, remaining_ms))
 }
 

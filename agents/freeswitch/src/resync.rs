@@ -204,8 +204,7 @@ impl Agent {
         if !of_channel {
             self.calls.entry(session.clone()).or_default().on_answered_leg = true;
         }
-        let answer =
-            if of_channel { translate::answer(event, 0) } else { self.answer_of_its_own(&session, event) };
+        let answer = if of_channel { translate::answer(event, 0) } else { self.answer_of_its_own(&session, event) };
         match answer {
             Ok(Some(answer)) => self.answered(session, event, answer, SwitchEvent::Alive),
             Ok(None) => self.found_unanswered(session, event),

@@ -17,8 +17,8 @@ use crate::native;
 pub(crate) use end::{completed, hung_up};
 pub(crate) use moved::{Moved, diverted_past_us, loopback_source, moved, redirected_here, transferor_waits};
 pub(crate) use offer::{
-    account_of_party, explicit_account, is_chargeable, is_free_of_charge, never_refuse, offer, offered, rated_anew, route,
-    transferred_offer, transfers_of,
+    account_of_party, explicit_account, is_chargeable, is_free_of_charge, never_refuse, offer, offered, rated_anew,
+    route, transferred_offer, transfers_of,
 };
 
 /// What an event tells.

@@ -1,6 +1,6 @@
 //! What the news of a call means: offered, answered, over, or not ours.
 
-use agent_call::{Answer, SwitchEvent};
+use agent_call::{Answer, CallEnd, SwitchEvent};
 use agent_runtime::{UnknownCalls, UnknownEnd};
 use protocol_codecs::esl::Event;
 use tokio::time::{Duration, Instant};
@@ -143,6 +143,7 @@ impl Agent {
         }
         for session in ended {
             let end = translate::hung_up(event, at, self.was_released(&session))?;
+            let end = self.answered_as_its_own(&session, &named, end);
             self.keep_end(&session, event, &end);
             self.hung_up.push_back((Instant::now() + COMPLETION_WAIT, session, end));
         }
@@ -161,6 +162,7 @@ impl Agent {
         self.forget_leg(event);
         for session in &ended {
             let end = translate::completed(event, at, late_ms, self.was_released(session))?;
+            let end = self.answered_as_its_own(session, &named, end);
             self.hung_up.retain(|(_, waiting, _)| waiting != session);
             self.keep_end(session, event, &end);
             self.driver.event(session, SwitchEvent::Ended(end));
@@ -185,8 +187,16 @@ impl Agent {
         Ok(())
     }
 
+    /// The channel may have been answered long before the conversation was, or be another than it began with.
+    fn answered_as_its_own(&self, session: &SessionId, named: &SessionId, end: CallEnd) -> CallEnd {
+        let call = self.calls.get(session);
+        let of_channel = session == named && call.is_none_or(|call| !call.on_answered_leg);
+        let answered = if of_channel { end.answered } else { call.and_then(|call| call.answered) };
+        CallEnd { answered, ..end }
+    }
+
     /// The switch will not tell it again.
-    fn keep_end(&mut self, session: &SessionId, event: &Event, end: &agent_call::CallEnd) {
+    fn keep_end(&mut self, session: &SessionId, event: &Event, end: &CallEnd) {
         let offer = match self.offer_of(session) {
             Some(offer) => (*offer).clone(),
             None => translate::offer(&self.config, &self.switch, session.clone(), event),

@@ -57,7 +57,12 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
 
 /// The call of a leg that was transferred: it goes where the leg was sent, and for the rest it is the call that it comes
 /// from. `parent`: the leg that sent it.
-pub(crate) fn transferred_offer(config: &FreeswitchConfig, from: &CallOffer, parent: LegId, own: CallOffer) -> CallOffer {
+pub(crate) fn transferred_offer(
+    config: &FreeswitchConfig,
+    from: &CallOffer,
+    parent: LegId,
+    own: CallOffer,
+) -> CallOffer {
     let trunk = config.trunk(from.trunk.as_deref(), None);
     let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
     let called = if own.never_refuse { own.called } else { rules.normalise(own.dialled.expose()) };
@@ -75,7 +80,13 @@ pub(crate) fn transferred_offer(config: &FreeswitchConfig, from: &CallOffer, par
 }
 
 /// Without what the dialplan said of the conversation before: `former` is how that one was rated, and where it went.
-pub(crate) fn rated_anew(config: &FreeswitchConfig, own: CallOffer, former: &CallOffer, same_route: bool, event: &Event) -> CallOffer {
+pub(crate) fn rated_anew(
+    config: &FreeswitchConfig,
+    own: CallOffer,
+    former: &CallOffer,
+    same_route: bool,
+    event: &Event,
+) -> CallOffer {
     if same_route || own.dialled != former.dialled {
         return own;
     }
@@ -93,7 +104,9 @@ pub(crate) fn explicit_account(event: &Event) -> Option<&str> {
 /// The account of the party at a leg that the switch called. A variable with the account of `caller` was handed down by
 /// the leg that called it, and says nothing about this one.
 pub(crate) fn account_of_party(event: &Event, caller: Option<&SubscriberId>) -> Option<SubscriberId> {
-    let own = |name: &str| filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account));
+    let own = |name: &str| {
+        filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account))
+    };
     let named = ["tollkeeper_account", "cgr_account"].into_iter().find_map(own);
     let account = named.or_else(|| variable(event, &["dialed_user"])).or_else(|| own("accountcode"));
     account.filter(usable).map(SubscriberId::account)

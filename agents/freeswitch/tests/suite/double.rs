@@ -269,7 +269,8 @@ impl State {
         let of = |channel: &str, exported: bool| -> Vec<String> {
             let Some(fields) = self.channels.get(channel) else { return vec![] };
             let exports = fields.get("variable_export_vars").and_then(Value::as_str).unwrap_or_default();
-            let is_exported = |name: &str| exports.split(',').any(|export| name.strip_prefix("variable_") == Some(export));
+            let is_exported =
+                |name: &str| exports.split(',').any(|export| name.strip_prefix("variable_") == Some(export));
             let wanted = |name: &str| name.starts_with("variable_api_on_answer") && (!exported || is_exported(name));
             let values = fields.iter().filter(|(name, _)| wanted(name)).filter_map(|(_, value)| value.as_str());
             values.map(str::to_owned).collect()
@@ -365,7 +366,8 @@ impl State {
                 let guarded = |channel: &str| self.scheduled.iter().any(|task| task.channel == channel);
                 // Of the conversation that goes on; one before it may have been given up.
                 let goes_on = |task: &Scheduled| {
-                    let session = self.channels.get(&task.channel).and_then(|fields| fields.get("variable_tollkeeper_session"));
+                    let session =
+                        self.channels.get(&task.channel).and_then(|fields| fields.get("variable_tollkeeper_session"));
                     session.and_then(Value::as_str).is_some_and(|session| task.group.ends_with(session))
                 };
                 let alone = |task: &&Scheduled| goes_on(task) && !guarded(&task.channel);

@@ -78,14 +78,15 @@ async fn backstop_and_cut_follow_the_leg_that_talks() {
     let c = called_by("b", "c", &stage);
     c.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
     stage.eventually("our cut", |stage| stage.said_of("uuid_kill") == ["uuid_kill b ALLOTTED_TIMEOUT"]).await;
-    // 1.00 pays for 12 s of b alone and 44 s of both.
-    assert_eq!(stage.now() - a.answered_ms.expect("answered"), 56_000);
+    // 1.00 would pay for 12 s of b alone and 44 s of both; the two hold some of it from each other in the end.
+    let talked_ms = stage.now() - a.answered_ms.expect("answered");
+    assert!((54_000..=56_000).contains(&talked_ms), "{talked_ms}");
     b.ends(&mut stage, &[("Hangup-Cause", "ALLOTTED_TIMEOUT")]).await;
     stage.eventually("both STOPs", |stage| stage.records().len() == 4).await;
     let records = stage.full_records();
     assert!(records.iter().all(|record| record.call_id.as_str() == "call-a"));
     let costs: i128 = records.iter().filter_map(|record| record.cost.as_ref()?.delta).map(|delta| delta.nanos()).sum();
-    assert_eq!(costs, 1_000_000_000, "{:?}", stage.records());
+    assert!((960_000_000..=1_000_000_000).contains(&costs), "{costs} {:?}", stage.records());
     stage.finish().await;
 }
 
@@ -106,11 +107,12 @@ async fn a_transfer_by_a_stranger_is_refused_or_paid_by_the_caller_as_configured
             c.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
             stage.pass(7_000).await;
             a.hangs_up(&mut stage).await;
-            let records =
-                ["START", "STOP Normal 5.000s cost 0.05", "START", "STOP Normal 7.000s cost 0.65"];
+            let records = ["START", "STOP Normal 5.000s cost 0.05", "START", "STOP Normal 7.000s cost 0.65"];
             stage.expect_settled("by the caller", &records, "9.30").await;
         } else {
-            stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill a OUTGOING_CALL_BARRED"]).await;
+            stage
+                .until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill a OUTGOING_CALL_BARRED"])
+                .await;
             stage.until("the end", |stage| stage.records().len() == 3).await;
             let mut records = stage.records();
             records.sort_unstable();
@@ -134,11 +136,17 @@ async fn a_callee_with_the_callers_account_on_its_leg_is_still_a_stranger() {
         stage.core.account("1002", "10.00");
         let (mut a, mut b) = talking(&mut stage).await;
         b.further.insert(field.into(), value.into());
+        stage.pass(1_000).await;
         sends(&b, &mut a, BRITAIN, &mut stage).await;
-        stage.until("the verdict", |stage| !stage.said_of("uuid_kill").is_empty() || stage.said_of("uuid_transfer a 44").len() == 1).await;
+        stage
+            .until("the verdict", |stage| {
+                !stage.said_of("uuid_kill").is_empty() || stage.said_of("uuid_transfer a 44").len() == 1
+            })
+            .await;
         let asked = stage.core.requests();
-        let found = asked.last().and_then(|request| request.subscribers.first()).map(|payer| payer.value.expose().to_owned());
-        assert_eq!(found.filter(|_| asked.len() == 2).as_deref(), payer, "{field} {value}");
+        let further = asked.iter().find(|request| request.session_id != asked[0].session_id);
+        let found = further.and_then(|request| request.subscribers.first()).map(|payer| payer.value.expose());
+        assert_eq!(found, payer, "{field} {value}");
         stage.agent.abort();
     }
 }
@@ -251,12 +259,10 @@ async fn a_further_conversation_that_nobody_answers_costs_nothing() {
         stage.pass(10).await;
     }
     a.hangs_up(&mut stage).await;
-    let event = "EVENT Failed cost 0";
     stage.eventually("all records", |stage| stage.records().len() == 4).await;
     let mut records = stage.records();
     records.sort_unstable();
-    assert_eq!(records[2..], ["START", "STOP Normal 5.000s cost 0.05"]);
-    assert!(records[..2].iter().all(|record| record.starts_with("EVENT") && record.ends_with("cost 0")), "{event} {records:?}");
+    assert_eq!(records, ["EVENT Failed cost 0", "EVENT NoAnswer cost 0", "START", "STOP Normal 5.000s cost 0.05"]);
     assert_eq!(stage.balance("1001"), crate::stage::money("9.95"));
     stage.finish().await;
 }
@@ -302,7 +308,11 @@ async fn an_agent_that_comes_back_finds_the_talk_on_the_other_leg() {
     stage.agent_dies().await;
     stage.agent_starts();
     stage.connected(2).await;
-    stage.until("a backstop on b", |stage| stage.said().iter().rev().any(|said| said.starts_with("sched_api") && said.contains(" b "))).await;
+    stage
+        .until("a backstop on b", |stage| {
+            stage.said().iter().rev().any(|said| said.starts_with("sched_api") && said.contains(" b "))
+        })
+        .await;
     a.talks_until(&mut stage, 40_000).await;
     b.ends(&mut stage, &[]).await;
     stage.expect_settled("found", &["START", "STOP Normal 40.000s cost 0.4"], "9.60").await;
@@ -349,7 +359,7 @@ async fn a_loopback_leg_is_charged_once_or_refused() {
 async fn forwarding_is_paid_by_the_diverter() {
     for (account, records, balance, other) in [
         // Nobody is named: another destination for the same caller, and the first attempt is over.
-        ("1001", vec!["EVENT Failed cost 0", "START", "STOP Normal 10.000s cost 0.65"], "9.35", "10.00"),
+        ("1001", vec!["EVENT NoAnswer cost 0", "START", "STOP Normal 10.000s cost 0.65"], "9.35", "10.00"),
         (
             "1002",
             vec!["START", "START", "STOP Normal 10.000s cost 0.1", "STOP Normal 10.000s cost 0.65"],
@@ -374,7 +384,10 @@ async fn forwarding_is_paid_by_the_diverter() {
         let mut found: Vec<String> = stage.full_records().iter().map(summary).collect();
         found.sort_unstable();
         assert_eq!(found, records, "{account}");
-        assert_eq!((stage.balance("1001"), stage.balance("1002")), (crate::stage::money(balance), crate::stage::money(other)));
+        assert_eq!(
+            (stage.balance("1001"), stage.balance("1002")),
+            (crate::stage::money(balance), crate::stage::money(other))
+        );
         assert_eq!(stage.switch.state().scheduled, []);
         stage.finish().await;
     }
