@@ -2,6 +2,8 @@
 
 mod calls;
 mod empty_balance;
+mod legs;
+mod park;
 mod replies;
 mod socket;
 
@@ -26,6 +28,8 @@ use crate::native::NativeCall;
 use crate::resync::Resync;
 use crate::socket::{SocketServer, SocketSettings};
 use crate::translate::{self, Told, TranslateError};
+use calls::ChannelNews;
+pub(crate) use legs::{Legs, remaining_ms};
 
 /// What an agent is made of.
 pub struct AgentParts {
@@ -55,6 +59,7 @@ pub struct Agent {
     pub(crate) lag: Lag,
     /// The newest event of this connection, by the switch's clock.
     pub(crate) newest_event: UtcMs,
+    pub(crate) legs: Legs,
     begun: Instant,
     /// Calls that were hung up, oldest first; their final numbers are awaited until then.
     hung_up: VecDeque<(Instant, SessionId, CallEnd)>,
@@ -96,6 +101,7 @@ impl Agent {
             resync: Resync::default(),
             lag: Lag::default(),
             newest_event: UtcMs(0),
+            legs: Legs::default(),
             begun: Instant::now(),
             hung_up: VecDeque::new(),
             socket,
@@ -171,7 +177,9 @@ impl Agent {
                 self.ignored(reason);
                 Ok(())
             }
-            Ok(Told::Call { session, at, news }) => self.news(session, at, late_ms, news, event),
+            Ok(Told::Call { session, other, at, news }) => {
+                self.news(ChannelNews { session, other, at, late_ms, news }, event)
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -184,6 +192,7 @@ impl Agent {
         self.end_what_hung_up(None);
         self.resync.forget();
         self.leaving.clear();
+        self.legs.forget();
         for call in self.calls.values_mut() {
             // Whether the last transfer was carried out nobody knows: the channel will tell.
             (call.seen, call.missing, call.admitted) = (false, false, call.answered.is_some());
@@ -198,11 +207,12 @@ impl Agent {
             match order {
                 Order::Command(session, command) => {
                     let call = self.calls.entry(session.clone()).or_default();
+                    call.was_told(command, Instant::now());
                     for (purpose, api_call) in command::calls(&self.config, &session, call, command) {
                         self.link.send(purpose, api_call);
                     }
                 }
-                Order::Finished(session) => _ = self.calls.remove(&session),
+                Order::Finished(session) => self.finished(&session),
                 Order::Resync => self.ask_for_calls(),
             }
         }

@@ -41,6 +41,9 @@ pub struct FreeswitchConfig {
     /// Contexts in which a parked call waits for us; empty: all.
     #[serde(default)]
     pub parked_contexts: Vec<Box<str>>,
+    /// Who pays for the leg that a transfer makes.
+    #[serde(default)]
+    pub transfers_paid_by: TransferPayer,
     /// What the caller hears, once, when the credit ends; empty: nothing. CGRateS's name for it is taken too.
     #[serde(default, alias = "low_balance_ann_file")]
     pub low_balance_file: Box<str>,
@@ -70,6 +73,19 @@ pub struct FreeswitchConfig {
     /// Trunks, by name.
     #[serde(default)]
     pub trunks: BTreeMap<Box<str>, TrunkConfig>,
+}
+
+/// Who pays when one party of a call sends the other one on to a third.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferPayer {
+    /// Who sent it. The call that was there before goes on and is paid as before. A callee whose account the switch does
+    /// not know cannot transfer: that leg is refused.
+    #[default]
+    Transferor,
+    /// Who made the call that is transferred, whoever sent it. Callees can then send callers to any number at the
+    /// callers' expense.
+    Caller,
 }
 
 /// One switch.

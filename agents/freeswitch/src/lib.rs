@@ -16,4 +16,4 @@ mod socket;
 mod translate;
 
 pub use agent::{Agent, AgentParts};
-pub use config::{FreeswitchConfig, PASSWORD_VARIABLE, SocketConfig, SwitchConfig, TrunkConfig};
+pub use config::{FreeswitchConfig, PASSWORD_VARIABLE, SocketConfig, SwitchConfig, TransferPayer, TrunkConfig};

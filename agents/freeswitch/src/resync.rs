@@ -7,7 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use agent_call::{Command, Phase, SwitchEvent};
+use agent_call::{Answer, Command, Phase, SwitchEvent};
 use agent_runtime::names;
 use metrics::counter;
 use protocol_codecs::esl::{ApiCall, ApiResponse, CallDirection, Event, MessageError};
@@ -18,8 +18,8 @@ use types::{SessionId, UtcMs};
 use crate::agent::Agent;
 use crate::command::{self, Purpose};
 use crate::lag::Lag;
-use crate::native::{self, run_prefix, unique_id};
-use crate::translate;
+use crate::native::{self, run_prefix};
+use crate::translate::{self, TranslateError};
 
 /// How far the conversation about live calls is.
 #[derive(Debug, Default)]
@@ -71,6 +71,7 @@ impl Agent {
         for session in of_other_runs {
             self.driver.event(&session, SwitchEvent::Gone);
         }
+        self.carry_known();
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
         self.ask_for_calls();
         self.ask_about_all_that_wait();
@@ -91,7 +92,8 @@ impl Agent {
         }
         for session in self.sessions_where(|_, phase| is_up(phase)) {
             let seen = self.calls.get(&session).is_some_and(|call| call.seen);
-            self.resync.waiting.push_back(if seen { exists(&session) } else { dump(&session) });
+            let question = if seen { self.exists(&session) } else { self.dump(&session) };
+            self.resync.waiting.push_back(question);
         }
         self.ask();
     }
@@ -105,14 +107,16 @@ impl Agent {
             self.link.send(Purpose::Channels, ApiCall::ShowChannels);
         }
         let ours = self.sessions_where(|_, phase| is_up(phase));
-        self.resync.waiting.extend(ours.iter().map(dump));
+        let questions: Vec<_> = ours.iter().map(|session| self.dump(session)).collect();
+        self.resync.waiting.extend(questions);
         self.ask();
     }
 
     /// Is this one there? Asked before all others.
     pub(crate) fn ask_exists(&mut self, session: &SessionId) {
         if self.driver.knows(session) {
-            self.resync.waiting.push_front(exists(session));
+            let question = self.exists(session);
+            self.resync.waiting.push_front(question);
             self.ask();
         }
     }
@@ -142,7 +146,8 @@ impl Agent {
             Some(Err(error)) => return self.unreadable(&error, "the list of channels"),
             None => return,
         };
-        let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| unique_id(session)).collect();
+        let leg = |session| native::leg(session, self.calls.get(session));
+        let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| leg(session)).collect();
         let inbound = channels.rows().iter().filter(|row| row.direction() == Some(CallDirection::Inbound));
         let unknown = inbound.filter(|row| !known.contains(&*row.uuid));
         let questions: Vec<_> = unknown
@@ -156,13 +161,18 @@ impl Agent {
     pub(crate) fn dumped(&mut self, asked: Option<&SessionId>, reply: Option<&ApiResponse>) {
         match reply.map(ApiResponse::channel) {
             Some(Ok(event)) => {
-                let found = native::session_id(&self.switch, &event);
-                if let Some(asked) = asked.filter(|asked| found.as_ref() != Some(*asked)) {
-                    // The id is another call's by now.
-                    self.is_missing(asked);
-                }
-                if let (Some(session), None) = (found, translate::other_leg(&event)) {
-                    self.found_alive(session, &event);
+                let asked = asked.filter(|asked| {
+                    let is_it = self.is_its_channel(asked, &event);
+                    if !is_it {
+                        // The id is another call's by now.
+                        self.is_missing(asked);
+                    }
+                    is_it
+                });
+                match (asked, native::session_id(&self.switch, &event)) {
+                    (Some(asked), _) => self.found_alive(asked.clone(), &event),
+                    (None, Some(found)) if translate::other_leg(&event).is_none() => self.found_alive(found, &event),
+                    _ => {}
                 }
             }
             Some(Err(MessageError::Failed)) => {
@@ -176,11 +186,38 @@ impl Agent {
         self.answer_came();
     }
 
+    /// A channel carries what was made in its life, and what has moved to it.
+    fn is_its_channel(&self, session: &SessionId, event: &Event) -> bool {
+        let moved = self.calls.get(session).is_some_and(|call| call.leg.is_some());
+        let stamp: i64 = native::stamp(session).parse().unwrap_or(0);
+        moved || event.created_us().ok().flatten().is_some_and(|created| created <= stamp)
+    }
+
+    /// When a call began whose channel had been answered before, or is another than it began with.
+    fn answer_of_its_own(&mut self, session: &SessionId, event: &Event) -> Result<Option<Answer>, TranslateError> {
+        let machine = self.driver.sessions().find(|(known, _)| *known == session);
+        let answered = machine.and_then(|(_, machine)| machine.answered_at());
+        let stamp: i64 = native::stamp(session).parse().unwrap_or(0);
+        let far = || translate::other_leg_answered(event).filter(|at| *at >= translate::utc(stamp));
+        let Some(at) = answered.or_else(far) else { return Ok(None) };
+        let told = event.date_timestamp_us()?.map_or(at, translate::utc);
+        Ok(Some(Answer { at, elapsed_ms: told.since(at) }))
+    }
+
     fn found_alive(&mut self, session: SessionId, event: &Event) {
         if !matches!(event.hangup_us(), Ok(None)) || self.end_conversation(&session, event) {
             return;
         }
-        match translate::answer(event, 0) {
+        let named = native::session_id(&self.switch, event).as_ref() == Some(&session);
+        let of_channel = named && translate::other_leg(event).is_none();
+        if let Some(other) = event.other_leg_unique_id().filter(|_| self.driver.knows(&session)) {
+            self.talks_to(&session, other);
+        }
+        if !of_channel {
+            self.calls.entry(session.clone()).or_default().on_answered_leg = true;
+        }
+        let answer = if of_channel { translate::answer(event, 0) } else { self.answer_of_its_own(&session, event) };
+        match answer {
             Ok(Some(answer)) => self.answered(session, event, answer, SwitchEvent::Alive),
             Ok(None) => self.found_unanswered(session, event),
             Err(error) => self.broken(&error),
@@ -194,7 +231,8 @@ impl Agent {
         let state = self.driver.sessions().find(|(known, _)| **known == session);
         let Some((phase, granted_ms)) = state.map(|(_, machine)| (machine.phase(), machine.granted_ms())) else {
             if parked && !self.driver.finished_lately(&session) {
-                self.parked(session, event);
+                let at = event.date_timestamp_us().ok().flatten().map_or(UtcMs(0), translate::utc);
+                self.parked(session, translate::other_leg(event), at, event);
             }
             return;
         };
@@ -238,7 +276,7 @@ impl Agent {
 
     /// The event of its end may still be on its way over the other connection.
     fn is_missing(&mut self, session: &SessionId) {
-        if !self.driver.knows(session) {
+        if !self.driver.knows(session) || self.may_have_moved(session) {
             return;
         }
         let switch_time = self.lag.switch_time(self.now());
@@ -249,6 +287,23 @@ impl Agent {
             let missing = Missing { session: session.clone(), told_before, given_up: now + EVENTS_AWAITED };
             self.resync.missing.push_back((now + END_AWAITED, missing));
         }
+    }
+
+    /// A former agent followed the talk to another leg: is that one there?
+    fn may_have_moved(&mut self, session: &SessionId) -> bool {
+        if self.calls.get(session).is_some_and(|call| call.seen || call.leg.is_some()) {
+            return false;
+        }
+        let machine = self.driver.sessions().find(|(known, _)| *known == session);
+        let Some(leg) = machine.and_then(|(_, machine)| last_leg(&machine.snapshot().tags)) else {
+            return false;
+        };
+        self.calls.entry(session.clone()).or_default().leg = Some(leg.clone());
+        self.legs.carry(&leg, session);
+        let question = self.dump(session);
+        self.resync.waiting.push_front(question);
+        self.ask();
+        true
     }
 
     pub(crate) fn close_missing(&mut self, now: Instant) {
@@ -268,6 +323,16 @@ impl Agent {
         }
     }
 
+    fn exists(&self, session: &SessionId) -> (Purpose, ApiCall) {
+        let unique_id = native::leg(session, self.calls.get(session)).to_owned();
+        (Purpose::Exists(session.clone()), ApiCall::UuidExists { unique_id })
+    }
+
+    fn dump(&self, session: &SessionId) -> (Purpose, ApiCall) {
+        let unique_id = native::leg(session, self.calls.get(session)).to_owned();
+        (Purpose::Dump(session.clone()), ApiCall::UuidDump { unique_id })
+    }
+
     fn unreadable(&self, error: &MessageError, what: &'static str) {
         let class = error.class().as_str();
         counter!(names::DECODE_ERRORS, "switch" => self.switch_label(), "class" => class).increment(1);
@@ -280,17 +345,14 @@ impl Agent {
     }
 }
 
+/// The leg that the machine was told of last.
+fn last_leg(tags: &[Box<str>]) -> Option<String> {
+    tags.iter().rev().find_map(|tag| tag.strip_prefix("TRANSFERRED:")).map(str::to_owned)
+}
+
 /// Not known to be over.
 fn is_up(phase: Phase) -> bool {
     !matches!(phase, Phase::Closing | Phase::Finished)
-}
-
-fn exists(session: &SessionId) -> (Purpose, ApiCall) {
-    (Purpose::Exists(session.clone()), ApiCall::UuidExists { unique_id: unique_id(session).to_owned() })
-}
-
-fn dump(session: &SessionId) -> (Purpose, ApiCall) {
-    (Purpose::Dump(session.clone()), ApiCall::UuidDump { unique_id: unique_id(session).to_owned() })
 }
 
 /// A few milliseconds of the switch's time.

@@ -15,7 +15,7 @@ use types::{EndedBy, ReleaseCause, SessionId, UtcMs};
 use super::Agent;
 use super::replies::Verdict;
 use crate::command::{self, Purpose};
-use crate::native::unique_id;
+use crate::native;
 use crate::translate;
 
 impl Agent {
@@ -26,13 +26,13 @@ impl Agent {
             Verdict::Gone => self.ask_exists(session),
             Verdict::Failed(_) | Verdict::Unsendable => {
                 warn!(switch = %self.switch, session_id = %session, ?verdict, "the caller does not hear that the credit is used up: ended");
-                self.send(command::kill(session, HangupCause::AllottedTimeout));
+                self.send(command::kill(session, self.calls.get(session), HangupCause::AllottedTimeout));
             }
         }
     }
 
     fn ask_whether_left(&mut self, session: &SessionId) {
-        let call = ApiCall::UuidDump { unique_id: unique_id(session).to_owned() };
+        let call = ApiCall::UuidDump { unique_id: native::leg(session, self.calls.get(session)).to_owned() };
         self.send((Purpose::Left(session.clone()), call));
     }
 
@@ -75,7 +75,7 @@ impl Agent {
         let call = self.calls.entry(session.clone()).or_default();
         let other = call.other_leg.clone();
         call.end = Some(Box::new(UnknownEnd { offer, end: end.clone() }));
-        for limited in command::limit(&self.config, session) {
+        for limited in command::limit(&self.config, session, call) {
             self.send(limited);
         }
         if let Some(unique_id) = other {
@@ -102,7 +102,7 @@ impl Agent {
     pub(super) fn limited(&mut self, session: &SessionId, verdict: Verdict) {
         if matches!(verdict, Verdict::Failed(_) | Verdict::Unsendable) {
             warn!(switch = %self.switch, session_id = %session, ?verdict, "a caller without credit has no limit of time: ended");
-            self.send(command::kill(session, HangupCause::AllottedTimeout));
+            self.send(command::kill(session, self.calls.get(session), HangupCause::AllottedTimeout));
         }
     }
 }

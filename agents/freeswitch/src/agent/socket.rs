@@ -11,7 +11,7 @@ use tracing::warn;
 use types::SessionId;
 
 use super::Agent;
-use crate::command::{self, Purpose};
+use crate::command::Purpose;
 use crate::native::{self, unique_id};
 use crate::socket::Waiting;
 use crate::translate;
@@ -71,14 +71,8 @@ impl Agent {
             return self.found_unanswered(session, event);
         }
         let offer = translate::offer(&self.config, &self.switch, session.clone(), event);
-        let call = self.calls.entry(session.clone()).or_default();
-        (call.destination, call.seen, call.on_socket) = (translate::route(event).to_owned(), true, true);
-        if offer.never_refuse {
-            // It should not have been held up at all; and it does not depend on what the dialplan does next.
-            let route = command::route(&self.config, &session, call);
-            self.send(route);
-        }
-        self.driver.offer(offer);
+        self.calls.entry(session).or_default().on_socket = true;
+        self.offer(offer, false, event);
     }
 
     /// The backstop is armed, and the dialplan will see that the call is admitted.

@@ -14,6 +14,7 @@ fn config() -> FreeswitchConfig {
         switches: vec![switch("fs1"), switch("fs2")],
         admitted_context: default_admitted_context(),
         refuse_context: default_refuse_context(),
+        transfers_paid_by: TransferPayer::default(),
         parked_contexts: vec![],
         domains: std::collections::BTreeMap::new(),
         low_balance_file: "".into(),

@@ -24,7 +24,16 @@ fn slices(config: &mut FreeswitchConfig) {
 }
 
 const MARK: &str = "uuid_setvar_multi a tollkeeper_mode=none;tollkeeper_empty_balance=true";
-const GUARD: [&str; 3] = ["sched_del a", "sched_hangup +3 a ALLOTTED_TIMEOUT", MARK];
+
+/// The way out, with its guard.
+fn guarded(call: &Call, transfer: &str) -> Vec<String> {
+    vec![kill_in("leaving", 3, call), MARK.to_owned(), transfer.to_owned()]
+}
+
+/// A task of the switch beside those of the session.
+fn kill_in(group: &str, seconds: u32, call: &Call) -> String {
+    format!("sched_api +{seconds} tollkeeper-{group}/{} uuid_kill a ALLOTTED_TIMEOUT", call.session("run-1"))
+}
 
 /// An answered call of account 1001 with 0.20, bridged to channel `b`, at the end of its credit. What was said so far
 /// is forgotten.
@@ -45,19 +54,19 @@ async fn ends(stage: &mut Stage, cause: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn the_conversation_ends_at_the_grant_and_the_rest_is_free() {
-    let rows: [(Change, &str, &str); 2] = [
-        (FILE, "uuid_transfer a playback:/sounds/empty.wav,hangup:ALLOTTED_TIMEOUT inline inline", "60"),
-        (CONTEXT, "uuid_transfer a 491701234567 XML top_up", "40"),
+    let rows: [(Change, &str, u32); 2] = [
+        (FILE, "uuid_transfer a playback:/sounds/empty.wav,hangup:ALLOTTED_TIMEOUT inline inline", 60),
+        (CONTEXT, "uuid_transfer a 491701234567 XML top_up", 40),
     ];
     for (change, transfer, limit) in rows {
         let (mut stage, call) = out_of_credit(change).await;
         call.talks_until(&mut stage, 20_000).await;
-        stage.until("the way out", |stage| stage.said().len() == 4).await;
-        assert_eq!(stage.said(), [&GUARD[..], &[transfer]].concat());
+        stage.until("the way out", |stage| stage.said().len() == 3).await;
+        assert_eq!(stage.said(), guarded(&call, transfer));
         assert_eq!(stage.records(), ["START"], "metered until it is proven out");
         call.talks_until(&mut stage, 20_100).await;
-        let limit = format!("sched_hangup +{limit} a ALLOTTED_TIMEOUT");
-        assert_eq!(stage.said()[4..], ["sched_del a", &*limit, "uuid_kill b ALLOTTED_TIMEOUT"]);
+        assert_eq!(stage.said()[3..], [&*kill_in("limit", limit, &call), "uuid_kill b ALLOTTED_TIMEOUT"]);
+        assert_eq!(stage.switch.state().unguarded, 0, "the next task before the former goes");
         let stop = "STOP Normal CREDIT_EXHAUSTED 20.000s cost 0.2";
         stage.expect_settled(transfer, &["START", stop], "0.00").await;
         // Half a minute of announcement, and the end of the channel.
@@ -66,7 +75,7 @@ async fn the_conversation_ends_at_the_grant_and_the_rest_is_free() {
         ends(&mut stage, "NORMAL_CLEARING").await;
         stage.pass(2_000).await;
         stage.expect_settled(transfer, &["START", stop], "0.00").await;
-        assert_eq!((stage.said().len(), stage.core.requests().len()), (7, 3));
+        assert_eq!((stage.said().len(), stage.core.requests().len()), (5, 3));
         stage.finish().await;
     }
 }
@@ -84,7 +93,7 @@ async fn the_limit_ends_whoever_stays() {
 
 /// (calls that the switch refuses, what is said behind the way out).
 const UNWILLING: &[(&str, &str)] =
-    &[("uuid_transfer", "uuid_kill a ALLOTTED_TIMEOUT"), ("sched_hangup +40", "uuid_kill a ALLOTTED_TIMEOUT")];
+    &[("uuid_transfer", "uuid_kill a ALLOTTED_TIMEOUT"), ("sched_api +40", "uuid_kill a ALLOTTED_TIMEOUT")];
 
 #[tokio::test(start_paused = true)]
 async fn whoever_cannot_be_sent_away_or_limited_is_ended() {
@@ -108,9 +117,9 @@ async fn a_leg_that_does_not_leave_is_ended_with_the_other() {
     let (mut stage, call) = out_of_credit(CONTEXT).await;
     stage.switch.state().leaves_after_ms = None;
     call.talks_until(&mut stage, 21_900).await;
-    assert_eq!((stage.said().len(), stage.records().len()), (4, 1), "asked again and again, and metered");
+    assert_eq!((stage.said().len(), stage.records().len()), (3, 1), "asked again and again, and metered");
     call.talks_until(&mut stage, 22_100).await;
-    assert_eq!(stage.said()[4..], ["uuid_kill a ALLOTTED_TIMEOUT", "uuid_kill b ALLOTTED_TIMEOUT"]);
+    assert_eq!(stage.said()[3..], ["uuid_kill a ALLOTTED_TIMEOUT", "uuid_kill b ALLOTTED_TIMEOUT"]);
     stage.until("STOP", |stage| stage.records().len() == 2).await;
     stage.finish().await;
 }
@@ -133,7 +142,7 @@ async fn an_agent_that_dies_at_the_way_out_leaves_a_guard() {
     let (mut stage, call) = out_of_credit(CONTEXT).await;
     stage.switch.state().leaves_after_ms = Some(10_000);
     call.talks_until(&mut stage, 20_050).await;
-    assert_eq!(stage.said().len(), 4);
+    assert_eq!(stage.said().len(), 3);
     stage.agent_dies().await;
     stage.pass(3_500).await;
     assert!(stage.switch.state().channels.is_empty(), "the guard");
@@ -214,8 +223,7 @@ async fn a_caller_refused_for_credit_may_be_sent_there_too() {
     for dies in [false, true] {
         let (mut stage, mut call) = (stage("0.00", CONTEXT).await, Call::new("a"));
         call.parks(&mut stage).await;
-        let said =
-            [MARK, "sched_del a", "sched_hangup +40 a ALLOTTED_TIMEOUT", "uuid_transfer a 491701234567 XML top_up"];
+        let said = [MARK, &kill_in("limit", 40, &call), "uuid_transfer a 491701234567 XML top_up"].map(str::to_owned);
         stage.until("the transfer", |stage| stage.said() == said).await;
         // The machine that asks for a card number answers.
         stage.pass(1_000).await;
@@ -232,7 +240,7 @@ async fn a_caller_refused_for_credit_may_be_sent_there_too() {
         call.hangs_up(&mut stage).await;
         stage.pass(2_000).await;
         stage.expect_settled("refused", &["EVENT Failed 402 CREDIT_EXHAUSTED cost 0"], "0.00").await;
-        assert_eq!((stage.said().len(), stage.core.requests().len()), (4, 1));
+        assert_eq!((stage.said().len(), stage.core.requests().len()), (3, 1));
         stage.finish().await;
     }
 }

@@ -3,8 +3,9 @@
 mod calls;
 mod connection;
 mod double;
-mod faults;
 mod empty_balance;
+mod faults;
+mod legs;
 mod money;
 mod recorded;
 mod recording;
@@ -14,3 +15,4 @@ mod socket_line;
 mod socket_strangers;
 mod stage;
 mod synthetic;
+mod transfers;

@@ -12,7 +12,7 @@ async fn a_call_outlives_a_broken_connection() {
     stage.pass(3_000).await;
     stage.switch.hang_up();
     stage.connected(2).await;
-    stage.until("the backstop moved", |stage| stage.said_of("sched_hangup").len() == 1).await;
+    stage.until("the backstop moved", |stage| stage.said_of("sched_api").len() == 2).await;
     call.talks_until(&mut stage, 20_000).await;
     call.hangs_up(&mut stage).await;
     stage.expect_settled("broken", &["START", "STOP Normal 20.000s cost 0.2"], "9.80").await;
@@ -123,7 +123,7 @@ async fn an_unknown_answered_call_is_adopted_or_released_as_configured() {
             assert_eq!(stage.said_of("uuid_kill"), ["uuid_kill a MANAGER_REQUEST"]);
             assert!(stage.records()[1].contains("OPERATOR"), "{:?}", stage.records());
         } else {
-            stage.until("a backstop", |stage| stage.said_of("sched_hangup").len() == 1).await;
+            stage.until("a backstop", |stage| stage.said_of("sched_api").len() == 2).await;
             call.talks_until(&mut stage, 15_000).await;
             call.hangs_up(&mut stage).await;
             stage.expect_settled("adopted", &["START", "STOP Normal 15.000s cost 0.15"], "9.85").await;

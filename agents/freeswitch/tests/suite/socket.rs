@@ -23,8 +23,12 @@ fn short_slices(config: &mut FreeswitchConfig) {
 
 /// The commands of an admission of channel `a`; the number is the first grant and a second.
 fn armed(session: &str, seconds: u32) -> String {
+    let stamp = session.rsplit('/').next().and_then(|of_run| of_run.split('-').next()).expect("a stamp");
     format!(
-        "uuid_setvar_multi a tollkeeper_session={session};execute_on_answer=sched_hangup +{seconds} ALLOTTED_TIMEOUT;tollkeeper_dialled=491701234567;tollkeeper_admitted=true"
+        "uuid_setvar_multi a tollkeeper_session={session};\
+         api_on_answer_tollkeeper_{stamp}=sched_api +{seconds} tollkeeper/{session} uuid_kill a ALLOTTED_TIMEOUT;\
+         force_transfer_context=public;tollkeeper_dialled=491701234567;tollkeeper_admitted=true;\
+         export_vars=force_transfer_context"
     )
 }
 

@@ -20,9 +20,10 @@ fn said(config: &FreeswitchConfig, call: &NativeCall, command: Command) -> Optio
 }
 
 const CUT: Command = Command::Release { cause: ReleaseCause::CreditExhausted, attempt: 1 };
-const GUARD: [&str; 3] = [
-    "sched_del abc",
-    "sched_hangup +3 abc ALLOTTED_TIMEOUT",
+const GUARD: [&str; 4] = [
+    "sched_api +3 tollkeeper-leaving/fs1/run/17-abc uuid_kill abc ALLOTTED_TIMEOUT",
+    "sched_del tollkeeper/fs1/run/17-abc",
+    "sched_del tollkeeper-next/fs1/run/17-abc",
     "uuid_setvar_multi abc tollkeeper_mode=none;tollkeeper_empty_balance=true",
 ];
 
@@ -52,8 +53,7 @@ fn a_refused_caller_is_sent_there_with_a_limit() {
     let refused = said(&config, &call, Command::Refuse(ReleaseCause::CreditExhausted)).unwrap();
     let expected = [
         "uuid_setvar_multi abc tollkeeper_mode=none;tollkeeper_empty_balance=true",
-        "sched_del abc",
-        "sched_hangup +90 abc ALLOTTED_TIMEOUT",
+        "sched_api +90 tollkeeper-limit/fs1/run/17-abc uuid_kill abc ALLOTTED_TIMEOUT",
         "uuid_transfer abc 4930 XML top_up",
     ];
     assert_eq!(refused, expected);
