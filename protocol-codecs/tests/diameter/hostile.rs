@@ -356,11 +356,15 @@ fn broken_answers_are_not_refusals() {
             ],
         )
     };
+    let user = avp(1, 0, 0x40, b"\xFF");
+    let mut unreadable = [refusal(0x40, &[0; 4]), user].concat();
+    unreadable[3] += 12;
     let is_error = |bytes: &[u8], mode| {
         matches!(frame(bytes).message(mode).map(|read| read.message), Ok(Message::Answer(Answer::Error(_))))
     };
     assert!(is_error(&refusal(0x40, &[0; 4]), Mode::Tolerant) && is_error(&refusal(0x40, &[0; 4]), Mode::Strict));
     assert!(!is_error(&refusal(0x40, &[0; 3]), Mode::Tolerant), "a number of three bytes");
+    assert!(!is_error(&unreadable, Mode::Tolerant), "a name that is not UTF-8");
     assert!(is_error(&refusal(0, &[0; 4]), Mode::Tolerant) && !is_error(&refusal(0, &[0; 4]), Mode::Strict));
 }
 
