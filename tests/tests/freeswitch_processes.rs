@@ -113,7 +113,7 @@ fn half_open_connection() -> anyhow::Result<()> {
     let stop = of_type(&records, &call.call_id(), "STOP");
     assert!((6_700..7_300).contains(&duration_ms(stop)) && end_of(stop) == "NORMAL", "{stop}");
     assert!(stop["reconstructed"].is_null() && stop["cost"]["amount"] == "0.07", "{stop}");
-    let moved = stage.switch.said_of("one").iter().filter(|call| call.starts_with("sched_hangup")).count();
+    let moved = stage.switch.said_of("one").iter().filter(|call| call.starts_with("sched_api")).count();
     assert!(moved >= 1, "the backstop was moved over the new connection");
     Ok(())
 }

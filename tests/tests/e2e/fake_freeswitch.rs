@@ -25,7 +25,7 @@ struct State {
     channels: BTreeMap<String, Event>,
     said: Vec<String>,
     /// Channel, and when it is hung up, in ms since the epoch.
-    scheduled: Vec<(String, i64)>,
+    scheduled: Vec<Task>,
     events: Option<TcpStream>,
     open: Vec<TcpStream>,
     /// Every connection made until now is a black hole.
@@ -118,6 +118,13 @@ impl FakeFreeswitch {
     }
 }
 
+/// A scheduled end of a channel, due at a time in milliseconds since the epoch.
+struct Task {
+    group: String,
+    channel: String,
+    due: i64,
+}
+
 impl State {
     fn tell(&mut self, event: &Value) {
         let mut event = event.clone();
@@ -137,16 +144,19 @@ impl State {
             self.tell(&json!({"Event-Name": "HEARTBEAT"}));
         }
         let now = now_ms();
-        while let Some(at) = self.scheduled.iter().position(|(_, due)| *due <= now) {
-            let (channel, _) = self.scheduled.remove(at);
+        while let Some(at) = self.scheduled.iter().position(|task| task.due <= now) {
+            let Task { channel, .. } = self.scheduled.remove(at);
             self.end(&channel, "ALLOTTED_TIMEOUT");
         }
     }
 
     /// On the whole second of the clock, as FreeSWITCH does it.
-    fn schedule(&mut self, channel: &str, seconds: &str) {
-        let seconds: i64 = seconds.parse().expect("sched_hangup wants +SECONDS");
-        self.scheduled.push((channel.to_owned(), (now_ms() / 1000 + seconds) * 1000 + 100));
+    fn schedule(&mut self, call: &str) {
+        let words: Vec<&str> = call.split(' ').collect();
+        let ["sched_api", seconds, group, "uuid_kill", channel, _] = words[..] else { panic!("{call}") };
+        let seconds: i64 = seconds.strip_prefix('+').and_then(|text| text.parse().ok()).expect("+SECONDS");
+        let due = (now_ms() / 1000 + seconds) * 1000 + 100;
+        self.scheduled.push(Task { group: group.to_owned(), channel: channel.to_owned(), due });
     }
 
     fn happens(&mut self, name: &str, event: Event) {
@@ -157,7 +167,7 @@ impl State {
 
     fn end(&mut self, channel: &str, cause: &str) {
         let Some(mut event) = self.channels.remove(channel) else { return };
-        self.scheduled.retain(|(scheduled, _)| scheduled != channel);
+        self.scheduled.retain(|task| task.channel != channel);
         event.insert("Hangup-Cause".into(), cause.into());
         event.insert("variable_hangup_cause_q850".into(), "16".into());
         self.happens("CHANNEL_HANGUP", event.clone());
@@ -176,8 +186,8 @@ impl State {
             "uuid_exists" => return self.channels.contains_key(channel).to_string(),
             "show" if rows.is_empty() => return json!({"row_count": 0}).to_string(),
             "show" => return json!({"row_count": rows.len(), "rows": rows}).to_string(),
-            "sched_del" => self.scheduled.retain(|(scheduled, _)| scheduled != channel),
-            "sched_hangup" => self.schedule(words[2], channel.strip_prefix('+').unwrap_or("-1")),
+            "sched_del" => self.scheduled.retain(|task| task.group != channel),
+            "sched_api" => self.schedule(call),
             "uuid_kill" => self.end(channel, words[2]),
             "uuid_dump" => {
                 let Some(event) = self.channels.get(channel) else { return NO_CHANNEL.to_owned() };
@@ -223,9 +233,10 @@ impl FakeCall {
         event.insert("Caller-Channel-Answered-Time".into(), (now_ms() * 1000).to_string().into());
         event.insert("variable_current_application".into(), "bridge".into());
         let event = event.clone();
-        let armed = event.get("variable_execute_on_answer").and_then(Value::as_str).unwrap_or_default();
-        let seconds = armed.split(['+', ' ']).nth(2).unwrap_or_default().to_owned();
-        state.schedule(unique_id, &seconds);
+        let on_answer = event.iter().filter(|(name, _)| name.starts_with("variable_api_on_answer"));
+        for armed in on_answer.filter_map(|(_, value)| value.as_str()) {
+            state.schedule(armed);
+        }
         state.happens("CHANNEL_ANSWER", event);
         drop(state);
         Ok(call)
@@ -261,6 +272,7 @@ fn recorded(unique_id: &str, account: &str) -> anyhow::Result<Event> {
         ("variable_sip_req_user", super::GERMANY.to_owned()),
         ("variable_sip_call_id", format!("call-{unique_id}")),
         ("variable_sip_auth_username", account.to_owned()),
+        ("variable_sip_authorized", "true".to_owned()),
         ("variable_current_application", "park".to_owned()),
     ];
     event.retain(|name, _| !name.starts_with("variable_cgr") && name != "variable_accountcode");
