@@ -2,6 +2,9 @@
 
 mod e2e;
 
+use std::time::Duration;
+
+use demo::lab::eventually;
 use e2e::raw_sip::{Forger, Forgery, header, traced};
 use e2e::{GERMANY, Lab, PASSWORD, Plan, SLOW, duration_ms, end_of, of_type, talk};
 use types::Money;
@@ -53,7 +56,7 @@ fn forged_requests_reach_nobody() -> anyhow::Result<()> {
         Row(
             "no credit, and a name for the channel",
             with(broke, PREMIUM, "", "X-FS-Channel-Name: loopback/a\n"),
-            Some(503),
+            Some(403),
         ),
         Row(
             "broken credentials",
@@ -132,9 +135,11 @@ fn nobody_takes_over_a_call() -> anyhow::Result<()> {
         let stop = of_type(&records, &run.id, "STOP");
         assert_eq!((end_of(stop), stop["cost"]["amount"].as_str()), ("NORMAL", Some("0.04")), "{stop}");
     }
-    talk(500);
-    let (up, messages) = (lab.channels_up()?, lab.gateway.messages());
-    assert_eq!(up, 0, "a stranger talks on: {}", lab.freeswitch.as_ref().map_or(0, |switch| switch.esl_port));
+    // The list of channels lags behind, and a leg that is ended in the middle of a takeover takes a while to go.
+    eventually("no stranger talks on", Duration::from_secs(45), || {
+        lab.channels_up().ok().filter(|up| *up == 0).map(|_| ())
+    })?;
+    let messages = lab.gateway.messages();
     assert!(!lab.numbers_at_gateway().iter().any(|number| number == PREMIUM), "{messages}");
     assert_eq!(lab.numbers_at_gateway().len(), 5, "no call but the victims' own");
     Ok(())
