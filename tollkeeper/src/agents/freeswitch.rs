@@ -111,6 +111,7 @@ const COMMENTS: &[Comment] = &[
         "empty_balance_context",
         "The dialplan's context for callers without credit, in mid-call (alone, free of charge) and instead of 402; empty: none.",
     ),
+    Comment::new("transfers_paid_by", "Who pays for the leg that a transfer makes: transferor or caller."),
     Comment::new("empty_balance_limit", "How long they may stay there at most."),
     Comment::new(
         "heartbeat_timeout",
