@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use agent_call::{CallOffer, SwitchEvent};
+use agent_call::{CallOffer, Phase, SwitchEvent};
 use protocol_codecs::esl::Event;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -243,6 +243,8 @@ impl Agent {
             self.legs.sent.remove(channel);
             self.legs.partners.remove(channel);
             self.legs.loopbacks.remove(channel);
+            // Its calls may have to wait for the core yet; a new channel of the same id has no part in them.
+            self.legs.carried.remove(channel);
         }
     }
 
@@ -326,7 +328,8 @@ impl Agent {
 
     /// After a restart: the sessions of the core, by the channels that they are named after.
     pub(crate) fn carry_known(&mut self) {
-        let known: Vec<SessionId> = self.driver.sessions().map(|(session, _)| session.clone()).collect();
+        let open = self.driver.sessions().filter(|(_, machine)| machine.phase() != Phase::Closing);
+        let known: Vec<SessionId> = open.map(|(session, _)| session.clone()).collect();
         for session in known {
             let channel = native::leg(&session, self.calls.get(&session)).to_owned();
             self.legs.carry(&channel, &session);

@@ -81,22 +81,30 @@ async fn calls_of_a_former_run_are_closed_and_never_mixed_with_the_new_ones() {
     stage.finish().await;
 }
 
-/// A caller who chooses the channel's id (`inbound-use-callid-as-uuid`) and uses it again pays again.
+/// A caller who chooses the channel's id (`inbound-use-callid-as-uuid`) and uses it again pays again, also while the core owes
+/// the answer to the end of the former.
 #[tokio::test(start_paused = true)]
 async fn the_same_channel_id_later_is_another_call() {
     let mut stage = stage("10.00", |_| {}).await;
-    for _ in 0..2 {
+    for lost in [1, 0] {
         let mut call = Call::new("chosen");
-        stage.pass(1_000).await;
+        stage.pass(10).await;
         let before = stage.said_of("uuid_transfer").len();
         call.parks(&mut stage).await;
-        stage.until("the transfer", |stage| stage.said_of("uuid_transfer").len() > before).await;
+        stage.eventually("the transfer", |stage| stage.said_of("uuid_transfer").len() > before).await;
         call.answers(&mut stage).await;
         stage.pass(2_000).await;
+        stage.core.lose_answers(lost);
         call.hangs_up(&mut stage).await;
     }
     let stop = "STOP Normal 2.000s cost 0.02";
-    stage.expect_settled("twice", &["START", stop, "START", stop], "9.96").await;
+    stage.eventually("the ends", |stage| stage.records().len() == 4).await;
+    let mut records = stage.records();
+    records.sort();
+    assert_eq!(
+        (records, stage.balance("1001")),
+        (["START", "START", stop, stop].map(str::to_owned).to_vec(), money("9.96"))
+    );
     stage.finish().await;
 }
 
