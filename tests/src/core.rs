@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_runtime::Clock;
 use charging_client::{ChargingFailure, ChargingTransport, FailureCause, NotificationStream, Ready, TransportFuture};
-use charging_server::{TariffPricing, Tariffs};
+use charging_server::{TariffConfig, TariffPricing, Tariffs};
 use ledger::{AccountKey, AccountView, Books, Change, Command, CreateAccount, Outcome, Settings, Transfer, decide};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -42,7 +42,8 @@ pub const TENANT: &str = "example";
 impl MemoryCore {
     /// A core with the tariff in `folder`; `kept_in` takes its versions.
     pub fn new(folder: &Path, kept_in: &Path, clock: Clock) -> Self {
-        let tariffs = Tariffs::open(kept_in, Some(folder), "EUR").expect("the test's tariff loads");
+        let config = TariffConfig { folder: Some(folder.into()), ..TariffConfig::default() };
+        let tariffs = Tariffs::open(kept_in, &config, 0).expect("the test's tariff loads");
         let pricing = TariffPricing::new(Arc::new(tariffs));
         let (reachable, _) = tokio::sync::watch::channel(true);
         Self(Arc::new(Shared { state: Mutex::default(), pricing, settings: Settings::default(), clock, reachable }))

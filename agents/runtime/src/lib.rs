@@ -1,7 +1,7 @@
 //! What every agent needs besides its wire: a clock, reconnecting, and the call driver that carries out what the call
 //! machines ask for. Knows no switch.
 //!
-//! * plumbing: [`Clock`], [`Backoff`]
+//! * plumbing: [`Clock`], [`Backoff`], [`watch_peer`]
 //! * calls: [`CallDriver`] owns the machines of one switch instance, [`CallLog`] keeps proofs of life over a crash;
 //!   [`ContinueLimits`] say which calls may go on without the charging core
 
@@ -12,6 +12,7 @@ mod config;
 mod continuing;
 mod driver;
 mod metric;
+mod peer;
 
 pub use backoff::Backoff;
 pub use call_log::{CallLog, CallLogError, Proof};
@@ -20,3 +21,4 @@ pub use config::{CallConfig, ContinueConfig, UnknownCalls};
 pub use continuing::ContinueLimits;
 pub use driver::{CallDriver, DriverParts, Order, UnknownEnd};
 pub use metric::{describe_metrics, names};
+pub use peer::watch_peer;

@@ -61,9 +61,68 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
     }
 }
 
+/// The call of a leg that was transferred: it goes where the leg was sent, and for the rest it is the call that it comes
+/// from. `parent`: the leg that sent it.
+pub(crate) fn transferred_offer(
+    config: &FreeswitchConfig,
+    from: &CallOffer,
+    parent: LegId,
+    own: CallOffer,
+) -> CallOffer {
+    let trunk = config.trunk(from.trunk.as_deref(), None);
+    let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
+    let called = if own.never_refuse { own.called } else { rules.normalise(own.dialled.expose()) };
+    CallOffer {
+        session_id: own.session_id,
+        leg_id: own.leg_id,
+        parent_leg_id: Some(parent),
+        called,
+        dialled: own.dialled,
+        offered: own.offered,
+        never_refuse: own.never_refuse,
+        sip: own.sip,
+        ..from.clone()
+    }
+}
+
+/// Without what the dialplan said of the conversation before: `former` is how that one was rated, and where it went.
+pub(crate) fn rated_anew(
+    config: &FreeswitchConfig,
+    own: CallOffer,
+    former: &CallOffer,
+    same_route: bool,
+    event: &Event,
+) -> CallOffer {
+    if same_route || own.dialled != former.dialled {
+        return own;
+    }
+    let (dialled, trunk) = (Number::from(route(event)), config.trunk(own.trunk.as_deref(), None));
+    let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
+    let called = if own.never_refuse { Some(dialled.clone()) } else { rules.normalise(dialled.expose()) };
+    CallOffer { called, dialled, ..own }
+}
+
+/// Who pays, as the dialplan or whoever made the channel said in so many words.
+pub(crate) fn explicit_account(event: &Event) -> Option<&str> {
+    variable(event, &["tollkeeper_account", "cgr_account"])
+}
+
+/// The account of the party at a leg that the switch called. A variable with the account of `caller` was handed down by
+/// the leg that called it, and says nothing about this one.
+pub(crate) fn account_of_party(event: &Event, caller: Option<&SubscriberId>) -> Option<SubscriberId> {
+    let own = |name: &str| {
+        filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account))
+    };
+    let named = ["tollkeeper_account", "cgr_account"].into_iter().find_map(own);
+    let account = named.or_else(|| variable(event, &["dialed_user"])).or_else(|| own("accountcode"));
+    account.filter(usable).map(SubscriberId::account)
+}
+
 /// Is this channel one that the dialplan wants charged? Others answer and end without us: voice mail, internal calls.
 pub(crate) fn is_chargeable(event: &Event) -> bool {
-    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype"];
+    // mod_sofia carries out a Replaces header before any dialplan runs: whoever takes over a call pays for it, or it ends.
+    let takes_over = "sip_replaces_call_id";
+    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype", takes_over];
     !is_free_of_charge(event) && (never_refuse(event) || variable(event, &marked).is_some())
 }
 
@@ -82,8 +141,13 @@ pub(crate) fn route(event: &Event) -> &str {
     event.text("Caller-Destination-Number").unwrap_or_default()
 }
 
+/// What was dialled, as an earlier agent wrote it down; empty when none did.
+pub(crate) fn dialled(event: &Event) -> &str {
+    variable(event, &[super::DIALLED_VARIABLE]).unwrap_or_default()
+}
+
 /// The agreed codec.
-pub(super) fn codec(event: &Event) -> Option<Box<str>> {
+pub(crate) fn codec(event: &Event) -> Option<Box<str>> {
     let known = variable(event, &["rtp_use_codec_name"]).or_else(|| filled(event.text("Channel-Read-Codec-Name")));
     known.map(Into::into)
 }
@@ -117,7 +181,8 @@ fn usable(payer: &&str) -> bool {
 /// A transfer changes `Caller-Destination-Number`, so it is good while the call waits, and only then.
 fn rated_destination(event: &Event) -> &str {
     let named = variable(event, &["tollkeeper_destination", "cgr_destination"]);
-    let waiting = event.name() == Some(EventName::ChannelPark) || super::is_parked(event);
+    let waiting =
+        event.name() == Some(EventName::ChannelPark) || super::is_parked(event) || super::waits_on_socket(event);
     let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
     let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user"]);
     named.or_else(dialled).or_else(requested).unwrap_or_default()
@@ -141,7 +206,21 @@ fn mode(event: &Event) -> Option<Option<ChargingMode>> {
     }
 }
 
-fn offered(event: &Event) -> UtcMs {
+/// Where a leg that parked here goes when it is told a number only, and what it exports to the legs it calls. The context
+/// is absent where the operator has named one himself, or has a name for his own that no command can carry.
+pub(crate) fn transfers_of(event: &Event) -> (Option<String>, String) {
+    let plain = |text: &&str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-:,@".contains(letter));
+    let operators = variable(event, &[super::TRANSFER_CONTEXT_VARIABLE]);
+    let exports = filled(event.variable(super::EXPORTS_VARIABLE));
+    if exports.is_some_and(|exports| !plain(&exports)) {
+        return (None, String::new());
+    }
+    let context = filled(event.text("Caller-Context")).filter(plain).filter(|_| operators.is_none());
+    (context.map(str::to_owned), exports.unwrap_or_default().to_owned())
+}
+
+/// When the channel came into being.
+pub(crate) fn offered(event: &Event) -> UtcMs {
     let created = event.created_us().ok().flatten().or_else(|| event.date_timestamp_us().ok().flatten());
     utc(created.unwrap_or(0))
 }

@@ -36,9 +36,9 @@ fn event(name: &str, fields: Fields<'_>) -> Event {
 
 fn told(event: &Event) -> Result<News, &'static str> {
     match translate("fs1", event) {
-        Ok(Told::Call { session, news, .. }) => {
+        Ok(Told::Call { session, other, news, .. }) => {
             assert_eq!(session.as_str(), "fs1/run/1795300000000001-abc");
-            Ok(news)
+            other.map_or(Ok(news), Err)
         }
         Ok(Told::Ignored(reason)) => Err(reason),
         Err(TranslateError::Nameless) => Err("nameless"),
@@ -49,8 +49,9 @@ fn told(event: &Event) -> Result<News, &'static str> {
 
 #[test]
 fn every_event_is_news_or_ignored_for_a_reason() {
-    let bridged = event("CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", Some("b"))]);
-    assert_eq!(told(&bridged), Ok(News::Bridged(Some("b".into()))));
+    let answered = ("Other-Leg-Channel-Answered-Time", Some("1795300005000700"));
+    let bridged = event("CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", Some("b")), answered]);
+    assert_eq!(told(&bridged), Ok(News::Bridged(Some("b".into()), Some(UtcMs(1_795_300_005_000)))));
     for (name, expected) in [
         ("CHANNEL_PARK", Ok(News::Parked)),
         ("CHANNEL_PROGRESS", Ok(News::Ringing)),
@@ -58,7 +59,7 @@ fn every_event_is_news_or_ignored_for_a_reason() {
         ("CHANNEL_ANSWER", Ok(News::Answered)),
         ("CHANNEL_HOLD", Ok(News::Held)),
         ("CHANNEL_UNHOLD", Ok(News::Resumed)),
-        ("CHANNEL_BRIDGE", Ok(News::Bridged(None))),
+        ("CHANNEL_BRIDGE", Ok(News::Bridged(None, None))),
         ("CHANNEL_HANGUP", Ok(News::HungUp)),
         ("CHANNEL_HANGUP_COMPLETE", Ok(News::Completed)),
         ("HEARTBEAT", Err("heartbeat")),
@@ -303,7 +304,7 @@ fn quality_is_of_media_that_came() {
         [
             ("variable_rtp_audio_in_media_packet_count", Some(packets)),
             ("variable_rtp_audio_in_jitter_max_variance", Some("84.95")),
-            ("variable_rtp_audio_in_jitter_loss_rate", Some("1.25")),
+            ("variable_rtp_audio_in_jitter_loss_rate", Some("0.05")),
             ("variable_rtp_audio_in_mos", Some("4.50")),
             ("variable_rtp_use_codec_name", Some("PCMU")),
         ]
@@ -311,7 +312,8 @@ fn quality_is_of_media_that_came() {
     let end = ended(&fields("200"), 0, false);
     let quality = end.qos.unwrap();
     let scaled = (quality.jitter.unwrap().scaled, quality.packet_loss.unwrap().scaled, quality.mos.unwrap().scaled);
-    assert_eq!(scaled, (84_950, 125, 450));
+    // The root of 84.95 ms squared; a twentieth is five percent.
+    assert_eq!(scaled, (9_216, 500, 450));
     assert_eq!(end.codec.as_deref(), Some("PCMU"));
     assert_eq!(ended(&fields("0"), 0, false).qos, None);
     let mut broken = fields("200").to_vec();

@@ -162,6 +162,12 @@ impl Stage {
         self.said().into_iter().filter(|said| said.starts_with(begin)).collect()
     }
 
+    /// Where the agent listens for the dialplan's socket application.
+    pub fn socket_address(&self) -> String {
+        let switch = self.config.switches.first().expect("one");
+        switch.socket.as_ref().expect("configured").listen.to_string()
+    }
+
     /// What is on an account.
     pub fn balance(&self, account: &str) -> Money {
         self.core.view(account).balance

@@ -9,4 +9,5 @@ mod parallel;
 mod recovery;
 mod rig;
 mod snapshots;
+mod tariff_desk;
 mod tariffs;

@@ -33,6 +33,7 @@ async fn a_missing_version_of_a_session_is_refused_by_name() {
     let kept: Vec<_> = std::fs::read_dir(place.data().join("tariffs"))
         .expect("readable")
         .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.is_dir())
         .collect();
     let [version] = &kept[..] else { panic!("one version expected: {kept:?}") };
     let moved = place.folder.path().join("moved");
