@@ -7,7 +7,7 @@ use cdr_model::{CALL_RECORD_SCHEMA, CallRecord, EventKind, RecordType};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use types::charging::{ChargingAnswer, ChargingRequest, Operation};
+use types::charging::{ChargingAnswer, ChargingRequest, FailureHandling, Operation};
 use types::{EndedBy, LegId, Money, ReleaseCause, UtcMs};
 
 use super::core::{COARSE, R1};
@@ -30,6 +30,8 @@ enum Step {
     Release(ReleaseCause),
     SwitchLost,
     StrayTimer(usize),
+    /// The driver lets it go on without the core.
+    Continue(u32),
 }
 
 fn utc_ms() -> impl Strategy<Value = UtcMs> {
@@ -75,6 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just(ReleaseCause::Fraud), Just(ReleaseCause::Operator)].prop_map(Step::Release),
         1 => Just(Step::SwitchLost),
         1 => (0..TIMERS.len()).prop_map(Step::StrayTimer),
+        1 => (0..60_000_u32).prop_map(Step::Continue),
     ]
 }
 
@@ -84,19 +87,21 @@ struct Life {
     coarse: bool,
     free_hold: bool,
     never_refuse: bool,
+    continuing: bool,
     adopted: Option<Answer>,
     steps: Vec<Step>,
 }
 
 fn life() -> impl Strategy<Value = Life> {
     let adopted = prop_oneof![4 => Just(None), 1 => answer().prop_map(Some)];
-    let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.1));
+    let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     (0..200_u32, flags, adopted, prop::collection::vec(step(), 0..60)).prop_map(
-        |(balance_cents, (coarse, free_hold, never_refuse), adopted, steps)| Life {
+        |(balance_cents, (coarse, free_hold, never_refuse, continuing), adopted, steps)| Life {
             balance_cents,
             coarse,
             free_hold,
             never_refuse,
+            continuing,
             adopted,
             steps,
         },
@@ -162,7 +167,7 @@ impl Witness {
     }
 
     /// An answer is about to arrive.
-    fn hear(&mut self, answer: &ChargingAnswer) {
+    fn hear(&mut self, answer: &ChargingAnswer, continued: bool) {
         if self.in_flight != Some(answer.request_number) {
             return;
         }
@@ -171,6 +176,9 @@ impl Witness {
         let granted = answer.units.first().and_then(|unit| unit.granted).and_then(|units| units.time_ms);
         if let Some(granted_ms) = granted.filter(|granted_ms| *granted_ms > 0) {
             self.reach_ms = reported.map(used_ms).sum::<u64>() + granted_ms;
+        } else if continued {
+            // The core's no ends what the driver's word let go on.
+            self.cut = true;
         }
     }
 
@@ -188,6 +196,9 @@ fn used_ms(request: &ChargingRequest) -> u64 {
 fn live(life: &Life) -> Vec<Effect> {
     let mut settings = settings();
     settings.interim_ms = 20_000;
+    if life.continuing {
+        settings.on_core_failure = FailureHandling::Continue;
+    }
     settings.hold = if life.free_hold { HoldCharging::Free } else { HoldCharging::Charged };
     let mut sim = Sim::new(if life.coarse { COARSE } else { R1 }, settings);
     sim.core.account("a").balance = i128::from(life.balance_cents) * 10_000_000;
@@ -243,7 +254,7 @@ fn act(step: &Step, sim: &mut Sim, witness: &mut Witness, now_ms: &mut i64) {
         Step::Answer(index) if waiting > 0 => {
             let request = sim.calls[0].unanswered.remove(index % waiting);
             let answer = sim.core.charge(&request);
-            witness.hear(&answer);
+            witness.hear(&answer, sim.calls[0].machine.is_continued());
             witness.answers.push(answer.clone());
             sim.answer(0, answer);
         }
@@ -253,7 +264,7 @@ fn act(step: &Step, sim: &mut Sim, witness: &mut Witness, now_ms: &mut i64) {
         }
         Step::Copy(index) if !witness.answers.is_empty() => {
             let answer = witness.answers[index % witness.answers.len()].clone();
-            witness.hear(&answer);
+            witness.hear(&answer, sim.calls[0].machine.is_continued());
             sim.answer(0, answer);
         }
         Step::Fail(index) if !witness.requests.is_empty() => {
@@ -276,6 +287,14 @@ fn act(step: &Step, sim: &mut Sim, witness: &mut Witness, now_ms: &mut i64) {
             witness.released |= timer == Timer::MaximumCall;
             sim.input(0, Input::Timer(timer));
         }
+        Step::Continue(ms) => {
+            let (before, machine) = (sim.calls[0].machine.is_continued(), &sim.calls[0].machine);
+            let waits = machine.phase() == Phase::Authorising;
+            sim.input(0, Input::Continue { longest_ms: u64::from(*ms) });
+            if !before && sim.calls[0].machine.is_continued() {
+                witness.reach_ms = u64::from(*ms) + if waits { 0 } else { witness.reach_ms };
+            }
+        }
     }
     witness.look(sim, *now_ms);
 }
@@ -287,7 +306,7 @@ fn finish(sim: &mut Sim, witness: &mut Witness, now_ms: &mut i64) {
     for _ in 0..2 {
         for request in witness.requests.clone() {
             let answer = sim.core.charge(&request);
-            witness.hear(&answer);
+            witness.hear(&answer, sim.calls[0].machine.is_continued());
             sim.answer(0, answer);
             witness.look(sim, *now_ms);
         }

@@ -7,7 +7,7 @@ use agent_call::SwitchEvent;
 use agent_runtime::CallLog;
 use types::charging::Operation;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, Setup};
 
 async fn talked_and_died(proofs: &[u64]) -> (Rig, types::SessionId) {
     let mut rig = Rig::new().await;
@@ -69,7 +69,7 @@ async fn a_torn_round_is_cut_and_a_damaged_one_leaves_the_one_before() {
     for damage_the_last in [false, true] {
         let (mut rig, call) = talked_and_died(&[10_000, 20_000]).await;
         // Nobody writes to it while it is damaged.
-        let other = Rig::unrestored(1).driver;
+        let other = Rig::unrestored(Setup { maximum_calls: 1, ..Setup::default() }).driver;
         rig.driver = other;
         let (path, end) = segment(&rig);
         let mut file = std::fs::File::options().read(true).write(true).open(path).expect("a file");

@@ -6,7 +6,7 @@ use cdr_model::{Location, NumberType, RecordType};
 use types::charging::Operation;
 use types::{EndedBy, UtcMs};
 
-use crate::rig::{BEGIN, Rig, offer};
+use crate::rig::{BEGIN, Rig, Setup, offer};
 
 fn unknown_end(rig: &Rig, call: &str, answered: UtcMs, at: UtcMs) -> UnknownEnd {
     let end = CallEnd { answered: Some(answered), replayed: true, ..CallEnd::normal(at, EndedBy::Caller) };
@@ -138,7 +138,7 @@ async fn an_unknown_end_waits_for_a_core_that_is_away() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_call_that_the_core_still_holds_open() {
-    let mut rig = Rig::unrestored(1000);
+    let mut rig = Rig::unrestored(Setup::default());
     rig.core.account("a", "100");
     rig.driver.restore().await.expect("a list");
     let call = rig.talking("c").await;

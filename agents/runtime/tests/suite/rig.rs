@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use agent_call::{Answer, CallEnd, CallOffer, CallSettings, Command, SwitchEvent};
-use agent_runtime::{CallDriver, CallLog, Clock, DriverParts, Order, Proof};
+use agent_runtime::{CallDriver, CallLog, Clock, ContinueLimits, DriverParts, Order, Proof};
 use cdr_journal::{Journal, JournalOptions};
 use cdr_model::{CallRecord, RecordType};
 use charging_client::{Client, ClientConfig};
-use segment_log::fault::FaultStorage;
+use segment_log::fault::{Crash, FaultStorage};
 use tempfile::TempDir;
 use tests::core::{MemoryCore, write_tariff};
 use tests::world::numbers;
-use types::charging::{ChargingRequest, Operation, SubscriberId};
+use types::charging::{ChargingRequest, FailureHandling, Operation, SubscriberId};
 use types::{ClientId, ConfigDuration, EndedBy, SessionId, UtcMs};
 
 pub const BEGIN: UtcMs = UtcMs(1_795_300_000_000);
@@ -30,22 +30,40 @@ pub struct Rig {
     /// Octets free on the journal's disk, as measured.
     pub journal_room: Arc<AtomicU64>,
     pub clock: Clock,
-    maximum_calls: usize,
+    /// The driver's.
+    pub client: Client,
+    setup: Setup,
     folder: TempDir,
+}
+
+/// What tests choose.
+#[derive(Clone)]
+pub struct Setup {
+    pub maximum_calls: usize,
+    /// Requests are kept here until they are done.
+    pub outbox: Option<FaultStorage>,
+    /// `on_core_failure = "continue"`, with these limits.
+    pub continuing: Option<ContinueLimits>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { maximum_calls: 1000, outbox: None, continuing: None }
+    }
 }
 
 impl Rig {
     pub async fn new() -> Self {
-        Self::with(1000).await
+        Self::with(Setup::default()).await
     }
 
-    pub async fn with(maximum_calls: usize) -> Self {
-        let mut rig = Self::unrestored(maximum_calls);
+    pub async fn with(setup: Setup) -> Self {
+        let mut rig = Self::unrestored(setup);
         rig.driver.restore().await.expect("the core lists its sessions");
         rig
     }
 
-    pub fn unrestored(maximum_calls: usize) -> Self {
+    pub fn unrestored(setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         write_tariff(&folder.path().join("tariff"));
         let clock = Clock::simulated(BEGIN);
@@ -60,8 +78,9 @@ impl Rig {
         let free = Arc::new(move || Ok(room.load(Ordering::Acquire)));
         let (journal, _) = Journal::open_on(Arc::new(journal_disk.clone()), free, options).expect("a journal");
         let journal = Arc::new(journal);
-        let driver = driver(&core, clock, &journal, maximum_calls, folder.path().join("calls"));
-        Self { core, driver, orders: vec![], journal, journal_disk, journal_room, clock, maximum_calls, folder }
+        let client = client(&core, &setup);
+        let driver = driver(client.clone(), clock, &journal, &setup, folder.path().join("calls"));
+        Self { core, driver, orders: vec![], journal, journal_disk, journal_room, clock, client, setup, folder }
     }
 
     pub fn calls_folder(&self) -> PathBuf {
@@ -72,11 +91,25 @@ impl Rig {
     pub async fn die(&mut self) {
         self.settle().await;
         let nowhere = self.folder.path().join("nowhere");
-        // The old driver first: it holds the call log.
-        self.driver = driver(&self.core, self.clock, &self.journal, self.maximum_calls, nowhere);
+        let of_nobody = Setup { outbox: None, ..self.setup.clone() };
+        // The old driver first: it holds the call log, and its client the outbox.
+        self.client = client(&self.core, &of_nobody);
+        self.driver = driver(self.client.clone(), self.clock, &self.journal, &of_nobody, nowhere);
         std::fs::remove_dir_all(self.folder.path().join("nowhere")).unwrap_or_default();
-        self.driver = driver(&self.core, self.clock, &self.journal, self.maximum_calls, self.calls_folder());
+        if let Some(outbox) = &self.setup.outbox {
+            outbox.crash(Crash::DropUnsynced);
+        }
+        self.client = client(&self.core, &self.setup);
+        self.driver = driver(self.client.clone(), self.clock, &self.journal, &self.setup, self.calls_folder());
         self.orders.clear();
+    }
+
+    /// Until the client has made so many attempts at the core: what is tried is in the outbox.
+    pub async fn attempts(&mut self, count: u64) {
+        while self.client.metrics().attempts.value() < count {
+            std::thread::yield_now();
+            self.settle().await;
+        }
     }
 
     pub async fn settle(&mut self) {
@@ -121,10 +154,14 @@ impl Rig {
 
     pub async fn talking(&mut self, call: &str) -> SessionId {
         let session_id = self.offer(call).await;
-        let answer = Answer { at: self.clock.now().utc, elapsed_ms: 0 };
-        assert!(self.driver.event(&session_id, SwitchEvent::Answered(answer)));
-        self.settle().await;
+        self.answer(&session_id).await;
         session_id
+    }
+
+    pub async fn answer(&mut self, session_id: &SessionId) {
+        let answer = Answer { at: self.clock.now().utc, elapsed_ms: 0 };
+        assert!(self.driver.event(session_id, SwitchEvent::Answered(answer)));
+        self.settle().await;
     }
 
     pub async fn hang_up(&mut self, session_id: &SessionId) {
@@ -209,21 +246,34 @@ impl Rig {
     }
 }
 
-fn driver(core: &MemoryCore, clock: Clock, journal: &Arc<Journal>, maximum_calls: usize, calls: PathBuf) -> CallDriver {
+fn client(core: &MemoryCore, setup: &Setup) -> Client {
+    let (core, config) = (Arc::new(core.clone()), ClientConfig::default());
+    match &setup.outbox {
+        Some(outbox) => {
+            Client::durable_on(ClientId::from(CLIENT), core, &config, Arc::new(outbox.clone())).expect("an outbox")
+        }
+        None => Client::start(ClientId::from(CLIENT), core, &config),
+    }
+}
+
+fn driver(charging: Client, clock: Clock, journal: &Arc<Journal>, setup: &Setup, calls: PathBuf) -> CallDriver {
     let (call_log, proven_before): (CallLog, HashMap<SessionId, Proof>) = CallLog::open(&calls).expect("a call log");
     let mut settings = CallSettings::new(ClientId::from(CLIENT));
     (settings.slice_ms, settings.margin_ms, settings.interim_ms) = (30_000, 5_000, 0);
+    if setup.continuing.is_some() {
+        settings.on_core_failure = FailureHandling::Continue;
+    }
     CallDriver::new(DriverParts {
         switch: Arc::from(CLIENT),
-        charging: Client::start(settings.client_id.clone(), Arc::new(core.clone()), &ClientConfig::default()),
+        charging,
         settings,
         authorise_timeout: Duration::from_secs(4),
-        maximum_calls,
+        maximum_calls: setup.maximum_calls,
         journal: Arc::clone(journal),
         call_log: Some(call_log),
         proven_before,
         clock,
-        continuing: agent_runtime::ContinueLimits::default(),
+        continuing: setup.continuing.clone().unwrap_or_default(),
     })
 }
 

@@ -7,7 +7,7 @@ use agent_runtime::Order;
 use cdr_model::RecordType;
 use types::{ReleaseCause, UtcMs};
 
-use crate::rig::{BEGIN, Rig, offer};
+use crate::rig::{BEGIN, Rig, Setup, offer};
 
 enum Lack {
     Places,
@@ -18,7 +18,7 @@ enum Lack {
 #[tokio::test(start_paused = true)]
 async fn without_room_calls_are_refused_recorded_and_emergency_calls_are_not() {
     for lack in [Lack::Places, Lack::Drain, Lack::Journal] {
-        let mut rig = Rig::with(2).await;
+        let mut rig = Rig::with(Setup { maximum_calls: 2, ..Setup::default() }).await;
         rig.core.account("a", "100");
         let before = [rig.talking("one").await, rig.talking("two").await];
         match lack {
@@ -60,7 +60,7 @@ async fn without_room_calls_are_refused_recorded_and_emergency_calls_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_comes_free_with_the_end_of_a_call() {
-    let mut rig = Rig::with(1).await;
+    let mut rig = Rig::with(Setup { maximum_calls: 1, ..Setup::default() }).await;
     rig.core.account("a", "100");
     let first = rig.talking("one").await;
     let second = rig.offer("two").await;

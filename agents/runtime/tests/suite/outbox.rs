@@ -1,0 +1,128 @@
+//! What an agent that died had asked is asked again, and what follows from the answer is not lost.
+
+use agent_call::{CallEnd, SwitchEvent};
+use cdr_model::{EventKind, RecordType};
+use segment_log::Operation as DiskOperation;
+use segment_log::fault::{Failure, FaultStorage};
+use types::SessionId;
+use types::charging::Operation;
+
+use crate::rig::{Rig, Setup};
+
+async fn durable() -> Rig {
+    let rig = Rig::with(Setup { outbox: Some(FaultStorage::new()), ..Setup::default() }).await;
+    rig.core.account("a", "100");
+    rig
+}
+
+/// Ten seconds of talk.
+async fn talked(rig: &mut Rig) -> SessionId {
+    let call = rig.offer("c").await;
+    rig.settle_records().await;
+    rig.answer(&call).await;
+    rig.settle_records().await;
+    rig.pass(10_000).await;
+    call
+}
+
+/// START, a STOP with its price, and the money of ten seconds.
+fn expect_charged(rig: &Rig, call: &SessionId) {
+    assert!(rig.finished(call));
+    assert_eq!(rig.kinds(call), [RecordType::Start, RecordType::Stop]);
+    let cost = rig.records().pop().and_then(|stop| stop.cost).and_then(|cost| cost.amount);
+    assert_eq!(cost.map(|cost| cost.to_string()), Some("0.1".to_owned()));
+    assert_eq!(rig.balance(), ("99.9".into(), "0".into()));
+}
+
+/// Over, and the core has not heard of it: the next agent tells it, and writes the record that the former could not.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_over_before_the_crash_gets_its_stop() {
+    let mut rig = durable().await;
+    let call = talked(&mut rig).await;
+    rig.core.set_reachable(false);
+    rig.hang_up(&call).await;
+    rig.attempts(2).await;
+    assert_eq!((rig.kinds(&call), rig.balance().1), (vec![RecordType::Start], "0.3".into()));
+    rig.die().await;
+    rig.core.set_reachable(true);
+    assert_eq!(rig.driver.restore().await.expect("a list"), 0, "closed before the open ones were listed");
+    rig.settle_records().await;
+    expect_charged(&rig, &call);
+    assert_eq!(rig.asked(&call), [(Operation::Initial, 0), (Operation::Termination, 10_000)]);
+}
+
+/// Charged, and the disk did not take the STOP: the answer is not forgotten before the record is durable.
+#[tokio::test(start_paused = true)]
+async fn a_charged_call_whose_stop_was_not_written_gets_it() {
+    let mut rig = durable().await;
+    let call = talked(&mut rig).await;
+    rig.journal_disk.fail_all(DiskOperation::Write, Failure::Io);
+    rig.hang_up(&call).await;
+    rig.settle_records().await;
+    assert!(!rig.finished(&call));
+    assert_eq!((rig.kinds(&call), rig.balance().0), (vec![RecordType::Start], "99.9".into()));
+    rig.die().await;
+    rig.journal_disk.heal();
+    assert!(rig.journal.recover().expect("recovered"));
+    rig.driver.restore().await.expect("a list");
+    rig.settle_records().await;
+    expect_charged(&rig, &call);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_over_before_the_crash_gets_its_event() {
+    let mut rig = durable().await;
+    let call = rig.offer("c").await;
+    rig.settle_records().await;
+    rig.core.set_reachable(false);
+    let busy = CallEnd::unanswered(rig.clock.now().utc, 486);
+    assert!(rig.driver.event(&call, SwitchEvent::Ended(busy)));
+    rig.attempts(2).await;
+    rig.die().await;
+    rig.core.set_reachable(true);
+    rig.driver.restore().await.expect("a list");
+    rig.settle_records().await;
+    let records = rig.records();
+    let kinds: Vec<Option<EventKind>> = records.iter().map(|record| record.event_kind).collect();
+    assert_eq!(kinds, [Some(EventKind::CallAttempt)]);
+    assert_eq!(records[0].sip_status.map(|status| status.to_string()), Some("486".to_owned()));
+    assert_eq!(rig.balance(), ("100".into(), "0".into()));
+}
+
+/// A call that is charged and recorded is nothing to the next agent.
+#[tokio::test(start_paused = true)]
+async fn what_is_settled_is_not_asked_again() {
+    let mut rig = durable().await;
+    let call = talked(&mut rig).await;
+    rig.hang_up(&call).await;
+    rig.settle_records().await;
+    expect_charged(&rig, &call);
+    // Another request, so that the mark before it is on disk.
+    rig.offer("later").await;
+    rig.settle_records().await;
+    let asked = rig.core.requests().len();
+    rig.die().await;
+    assert_eq!(rig.driver.restore().await.expect("a list"), 1, "the later one");
+    rig.settle_records().await;
+    assert_eq!((rig.core.requests().len(), rig.driver.knows(&call)), (asked, false));
+}
+
+/// Admitted by an answer that the former agent never had: the session is loaded, and the switch says what became of it.
+#[tokio::test(start_paused = true)]
+async fn an_initial_without_an_answer_is_asked_again_and_its_session_is_known() {
+    let mut rig = durable().await;
+    rig.core.lose_answers(1_000);
+    let call = rig.offer("c").await;
+    rig.attempts(1).await;
+    while rig.core.requests().is_empty() {
+        rig.settle().await;
+    }
+    rig.die().await;
+    rig.core.lose_answers(0);
+    assert_eq!(rig.driver.restore().await.expect("a list"), 1);
+    assert!(rig.driver.knows(&call));
+    assert!(rig.core.requests().iter().skip(1).all(|request| request.retransmission));
+    rig.driver.event(&call, SwitchEvent::Gone);
+    rig.settle_records().await;
+    assert_eq!(rig.balance(), ("100".into(), "0".into()));
+}
