@@ -110,12 +110,14 @@ impl CallMachine {
             0 => {
                 self.grant.last = true;
                 let code = outcome(answer);
-                self.grant.denied = (!code.is_success()).then(|| ReleaseCause::from_result_code(code));
+                let cause = || answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(code));
+                self.grant.denied = (!code.is_success()).then(cause);
             }
             granted => {
                 let reach_ms = self.requests.reported_ms.saturating_add(granted);
                 let moved = reach_ms != self.grant.reach_ms;
-                self.grant = Grant { reach_ms, last: is_last(answer), denied: None };
+                // A rule, not the credit, may have made it the last one.
+                self.grant = Grant { reach_ms, last: is_last(answer), denied: answer.release_cause };
                 if moved {
                     self.move_backstop(now, effects);
                 }

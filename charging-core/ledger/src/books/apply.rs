@@ -29,6 +29,9 @@ pub enum ApplyError {
     /// Opens a session that is there.
     #[error("change opens session {0}, which is in the books already")]
     SessionExists(SessionId),
+    /// Names a balance that is not there, or counts something else.
+    #[error("change names a balance that is not in the books, or counts something else")]
+    UnknownBalance,
     /// A new group came without its rate.
     #[error("change adds rating group {0} without a rate")]
     GroupWithoutRate(u32),
@@ -51,7 +54,10 @@ impl Books {
             Change::AccountCreated(created) => self.create_account(created),
             Change::Transferred(transferred) => self.transfer(transferred),
             Change::Blocked { account, blocked } => {
-                self.account_mut(account)?.blocked = *blocked;
+                let account = self.account_mut(account)?;
+                account.blocked = *blocked;
+                let number = account.number;
+                self.annex.block_causes.remove(&number);
                 Ok(())
             }
             Change::SessionOpened(opened) => self.open_session(opened),
@@ -68,6 +74,27 @@ impl Books {
             Change::KeysDropped { sessions_before, operations_before } => {
                 self.drop_sessions(*sessions_before);
                 self.drop_operations(*operations_before);
+                Ok(())
+            }
+            Change::BalanceChanged(changed) => self.change_balance(changed),
+            Change::Drawn(drawn) => self.draw(drawn),
+            Change::AnswerDetailed(detailed) => {
+                self.detail_answer(detailed);
+                Ok(())
+            }
+            Change::LimitsSet { account, limits } => {
+                let number = self.account_mut(account)?.number;
+                if **limits == crate::policy::AccountLimits::default() {
+                    self.annex.limits.remove(&number);
+                } else {
+                    self.annex.limits.insert(number, (**limits).clone());
+                }
+                Ok(())
+            }
+            Change::Counted(counted) => self.count(counted),
+            Change::BlockedFor { account, cause } => {
+                let number = self.account_mut(account)?.number;
+                self.annex.block_causes.insert(number, *cause);
                 Ok(())
             }
         }
@@ -279,6 +306,7 @@ impl Books {
             }
             // An expired session that nobody ever came back for is final now.
             self.forget_notifications(&session.client_id, |notification| notification.session_id == id);
+            self.annex.forget(&id);
             self.unsettled_by_client.remove(&(session.client_id, id));
         }
     }
@@ -289,7 +317,9 @@ impl Books {
                 self.operations_by_age.insert((made, number, id));
                 return;
             }
-            self.operations.remove(&(number, id));
+            let named = (number, id);
+            self.operations.remove(&named);
+            self.annex.pot_operations.remove(&named);
         }
     }
 

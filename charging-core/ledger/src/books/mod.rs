@@ -1,7 +1,9 @@
 //! The state of the ledger in memory, and what can be read from it. Only [`Books::apply`] writes.
 
+mod annex;
 mod apply;
 mod audit;
+mod format_1;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -18,8 +20,10 @@ use crate::session::Session;
 pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
+pub use format_1::BooksOfFormat1;
 
-/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots.
+/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
+/// [`BooksOfFormat1`] reads the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     tenants: Vec<Tenant>,
@@ -38,6 +42,8 @@ pub struct Books {
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,
+    /// Last, because the first format does not have it.
+    annex: annex::Annex,
 }
 
 /// A top-up or debit that is remembered.
