@@ -112,6 +112,18 @@ pub struct BalanceView {
     pub terms: BalanceTerms,
 }
 
+impl BalanceView {
+    pub(crate) fn of(pot: &Pot) -> Self {
+        Self {
+            id: pot.id.clone(),
+            kind: pot.kind,
+            value: shown(pot.kind, pot.value),
+            held: shown(pot.kind, pot.held),
+            terms: pot.terms.clone(),
+        }
+    }
+}
+
 /// What an operation on a balance did; the same again for a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BalanceReceipt {

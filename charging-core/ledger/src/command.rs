@@ -1,7 +1,7 @@
 //! What the ledger can be told to do.
 
 use types::charging::{BalanceAmount, BalanceKind, ChargingRequest, SubscriberId};
-use types::{ClientId, Currency, Money, ReleaseCause, SessionId};
+use types::{ClientId, Currency, Money, ReleaseCause, SessionId, UtcMs};
 
 use crate::account::AccountKey;
 use crate::balance::BalanceTerms;
@@ -111,10 +111,12 @@ pub struct ChangeBalance {
     pub kind: Option<BalanceKind>,
     /// True puts in, false takes out.
     pub credit: bool,
-    /// How much, in what the balance counts: more than zero, or zero with terms.
+    /// How much, in what the balance counts: more than zero, or zero with terms or an expiry.
     pub amount: BalanceAmount,
     /// Checked against the account's where present.
     pub currency: Option<Currency>,
     /// Instead of those it has. Absent: they stay; none for a new one.
     pub terms: Option<BalanceTerms>,
+    /// A new expiry, whatever the terms say. Absent: theirs.
+    pub valid_until: Option<UtcMs>,
 }

@@ -99,6 +99,7 @@ impl Fingerprint {
             hash.optional_time(terms.valid_from);
             hash.optional_time(terms.valid_until);
             hash.number(u64::from(terms.blocker));
+            hash.optional_time(change.valid_until);
         })
     }
 

@@ -16,6 +16,7 @@ mod command;
 mod decide;
 mod fingerprint;
 mod index;
+mod names;
 mod outcome;
 mod policy;
 mod pricing;

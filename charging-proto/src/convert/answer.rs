@@ -1,7 +1,9 @@
 //! `ChargingDataResponse`, `Notification` and what they are made of.
 
 use types::UtcMs;
-use types::charging::{BalanceDraw, ChargingAnswer, Cost, FinalUnit, Notification, NotificationKind, ResultCode, UnitAnswer, Units};
+use types::charging::{
+    BalanceDraw, ChargingAnswer, Cost, FinalUnit, Notification, NotificationKind, ResultCode, UnitAnswer, Units,
+};
 
 use super::words::WireWord;
 use super::{ConvertError, currency, money, session_id};

@@ -19,10 +19,7 @@ impl From<BalanceAmount> for v1::BalanceAmount {
 }
 
 /// An amount that must be there; `field` is named in the error.
-pub fn balance_amount(
-    field: &'static str,
-    amount: Option<v1::BalanceAmount>,
-) -> Result<BalanceAmount, ConvertError> {
+pub fn balance_amount(field: &'static str, amount: Option<v1::BalanceAmount>) -> Result<BalanceAmount, ConvertError> {
     match amount.and_then(|amount| amount.amount) {
         Some(Amount::Money(text)) => money(field, &text).map(BalanceAmount::Money),
         Some(Amount::Units(units)) => Ok(BalanceAmount::Units(units)),

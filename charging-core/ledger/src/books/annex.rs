@@ -61,14 +61,7 @@ impl Books {
     /// The balances of an account beside the main one, in the order they were made; empty for an unknown account.
     pub fn balances(&self, key: &AccountKey) -> Vec<BalanceView> {
         let pots = self.account_at(key).map_or(&[][..], |account| self.pots_of(account.number));
-        let view = |pot: &Pot| BalanceView {
-            id: pot.id.clone(),
-            kind: pot.kind,
-            value: shown(pot.kind, pot.value),
-            held: shown(pot.kind, pot.held),
-            terms: pot.terms.clone(),
-        };
-        pots.iter().map(view).collect()
+        pots.iter().map(BalanceView::of).collect()
     }
 
     /// The newest movements of those balances, oldest first.
@@ -199,7 +192,7 @@ impl Books {
             pot.value -= paid;
             pot.held += held;
             if pot.kind == types::charging::BalanceKind::Money {
-                account.held -= Money::from_nanos(held);
+                account.hold(-Money::from_nanos(held));
                 by_others += Money::from_nanos(paid);
             }
             if paid != 0 {

@@ -1,13 +1,16 @@
 //! The only writer. Each change is checked whole before anything is touched, so that a change that does not fit
 //! leaves the books as they were.
 
+use std::collections::VecDeque;
+
 use types::charging::{Notification, NotificationKind, SessionPhase, SubscriberIdKind};
 use types::{ClientId, ErrorClass, Money, SessionId, UtcMs};
 
 use super::{Books, Operation};
-use crate::account::{Account, AccountKey, Limits, Movement, MovementKind, remember};
+use crate::account::{Account, AccountKey, Extra, Movement, MovementKind, remember};
 use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
 use crate::index::identity_hash;
+use crate::names::Names;
 use crate::session::{Group, Session, StoredAnswer};
 
 /// A change that does not fit the books: the log is not the continuation of this state.
@@ -125,14 +128,12 @@ impl Books {
             let hash = identity_hash(tenant_name, identity.kind, identity.value.expose());
             self.identities.insert(hash, number);
         }
-        let limits = Limits { low_balance: created.low_balance_limit, credit: created.credit_limit };
-        let limited = limits.low_balance.is_some() || !limits.credit.is_zero();
+        let (low_balance, credit) = (created.low_balance_limit, created.credit_limit);
+        let extra = Extra { low_balance, credit, ..Extra::default() };
         self.accounts.push(Account {
-            id: created.key.id.clone(),
-            identities: created.identities.clone().into(),
+            names: Names::of(&created.key.id, &created.identities),
             balance: Money::ZERO,
-            held: Money::ZERO,
-            limits: limited.then(|| Box::new(limits)),
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
             number,
             tenant,
             currency: created.currency,
@@ -152,7 +153,9 @@ impl Books {
         // An account opened without money leaves its key, and moved nothing.
         if !receipt.amount.is_zero() {
             let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
-            remember(self.history.entry(number).or_default(), movement);
+            // Most accounts have one line: room for one.
+            let lines = self.history.entry(number).or_insert_with(|| VecDeque::with_capacity(1));
+            remember(lines, movement);
         }
         self.operations_by_age.insert((*at, number, reference.clone()));
         let operation = Operation { fingerprint: *fingerprint, receipt: receipt.clone() };
@@ -255,7 +258,7 @@ impl Books {
             return;
         };
         account.balance -= charged;
-        account.held += held;
+        account.hold(held);
         if charged.is_zero() {
             return;
         }

@@ -117,8 +117,8 @@ impl Books {
             let by_others = self.pots_of(account.number).iter().filter(|pot| pot.kind == BalanceKind::Money);
             let by_others = Money::from_nanos(by_others.map(|pot| pot.held).sum());
             let sessions = by_account.get(&key).copied().unwrap_or_default() - by_others;
-            if sessions != account.held {
-                return Err(Imbalance::Held { account: key, held: account.held, sessions });
+            if sessions != account.held() {
+                return Err(Imbalance::Held { account: key, held: account.held(), sessions });
             }
         }
         Ok(())

@@ -63,6 +63,7 @@ fn new_account(create: &CreateAccount, balance: Money) -> AccountView {
         blocked: false,
         identities: create.identities.clone(),
         open_sessions: 0,
+        balances: Vec::new(),
     }
 }
 

@@ -39,7 +39,13 @@ pub(super) fn change(turn: &Turn<'_>, change: &ChangeBalance) -> Decision {
         Ok(receipt) => receipt,
         Err(refusal) => return refused(refusal),
     };
-    let changed = BalanceChanged { at: turn.now, fingerprint, receipt: receipt.clone(), terms: change.terms.clone() };
+    let pots = turn.books.pots_of(account.number);
+    let kept = pots.iter().find(|pot| pot.id == change.balance_id).map(|pot| &pot.terms);
+    let terms = change.terms.clone().or_else(|| change.valid_until.map(|_| kept.cloned().unwrap_or_default()));
+    let valid_until =
+        |terms: BalanceTerms| BalanceTerms { valid_until: change.valid_until.or(terms.valid_until), ..terms };
+    let terms = terms.map(valid_until);
+    let changed = BalanceChanged { at: turn.now, fingerprint, receipt: receipt.clone(), terms };
     let mut changes = vec![Change::BalanceChanged(Box::new(changed))];
     if change.credit {
         changes.extend(turn.reauthorize(turn.books.open_on(account.number)));
@@ -63,7 +69,7 @@ fn receipt(
     };
     let amount = counted(kind, change.amount).ok_or(Refusal::BalanceKindMismatch)?;
     if amount < 0
-        || (amount == 0 && change.terms.is_none())
+        || (amount == 0 && change.terms.is_none() && change.valid_until.is_none())
         || change.terms.as_ref().is_some_and(|terms| !is_sane(terms))
     {
         return Err(Refusal::InvalidAmount);

@@ -130,7 +130,7 @@ pub(super) fn resolve(
         tenant: turn.books.key_of(account).tenant,
         service: request.service,
         category: request.category.clone(),
-        subject: request.subject.clone().unwrap_or_else(|| account.id.as_str().into()),
+        subject: request.subject.clone().unwrap_or_else(|| account.names.id().into()),
         destination: request.called.clone(),
         rating_group: unit.rating_group,
         start,

@@ -125,10 +125,11 @@ impl<'a> Rules<'a> {
         let must_end = |session: &&Session| {
             let sheet = Sheet::of_session(&self.turn, self.account, session);
             let called = sheet.called();
-            let cost = sheet.cost() + session.held();
+            // Pseudoprepaid sessions hold what they cost already.
+            let worth = (session.charged() + session.held()).max(sheet.cost());
             !self.allows(called)
                 || (is_over && books.pledge_of(&session.id) > Money::ZERO)
-                || self.cap_of_call(called).is_some_and(|cap| cost > cap && !session.held().is_zero())
+                || self.cap_of_call(called).is_some_and(|cap| worth > cap)
         };
         self.end(books.open_on(self.account.number).filter(must_end), 0)
     }

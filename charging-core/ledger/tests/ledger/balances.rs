@@ -37,6 +37,7 @@ impl Desk {
             amount,
             currency: None,
             terms: Some(terms),
+            valid_until: None,
         };
         let outcome = self.run(&Command::ChangeBalance(Box::new(change)));
         assert!(matches!(outcome, Outcome::BalanceChanged(_)), "{outcome:?}");
@@ -371,6 +372,7 @@ fn operations_on_balances_are_idempotent_and_bounded() {
         amount,
         currency: None,
         terms: None,
+        valid_until: None,
     };
     let run = |desk: &mut Desk, change: ChangeBalance| desk.run(&Command::ChangeBalance(Box::new(change)));
     let first = run(&mut desk, change("p", "minutes", true, units(5000)));

@@ -93,7 +93,7 @@ fn example_12_the_dearer_hour_is_ahead() {
     desk.expect("a", "0.95", "0");
 }
 
-fn event(session: &str, number: u32, action: RequestedAction) -> ChargingRequest {
+pub fn event(session: &str, number: u32, action: RequestedAction) -> ChargingRequest {
     let one = Units { specific_units: Some(1), ..Units::default() };
     ChargingRequest {
         requested_action: Some(action),
@@ -145,9 +145,9 @@ fn a_call_is_not_refunded_like_an_event() {
     desk.expect("a", "0.30", "0");
 }
 
-const MB: u64 = 1_000_000;
+pub const MB: u64 = 1_000_000;
 
-fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]) -> ChargingRequest {
+pub fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]) -> ChargingRequest {
     let octets = |amount| Units { total_octets: Some(amount), ..Units::default() };
     let unit = |&(rating_group, used_octets, ask): &(u32, u64, Option<u64>)| UnitUsage {
         rating_group,

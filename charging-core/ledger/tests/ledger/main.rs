@@ -7,6 +7,7 @@ mod examples;
 mod examples_more;
 mod expiry;
 mod golden;
+mod groups;
 mod keys;
 mod modes;
 mod notices;

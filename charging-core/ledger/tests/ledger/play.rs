@@ -111,6 +111,7 @@ pub fn play_of_format_2() -> Desk {
         amount: BalanceAmount::Units(60_000),
         currency: None,
         terms: Some(BalanceTerms { weight: 10, destinations: vec!["+49".into()], ..BalanceTerms::default() }),
+        valid_until: None,
     };
     desk.run(&Command::ChangeBalance(Box::new(minutes)));
     let limits = AccountLimits {

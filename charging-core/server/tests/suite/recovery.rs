@@ -199,6 +199,36 @@ async fn newer_formats_are_refused() {
 }
 
 #[tokio::test]
+async fn entries_and_snapshots_of_the_first_format_are_read() {
+    // What the first format has of an account is a beginning of what this one has.
+    let created = |id: &str| {
+        let Command::CreateAccount(create) = crate::rig::create(id) else { panic!("a new account") };
+        let (key, currency) = (create.key, create.currency);
+        let (identities, low_balance_limit, credit_limit) = (vec![], None, types::Money::ZERO);
+        ledger::Change::AccountCreated(Box::new(ledger::AccountCreated {
+            key,
+            currency,
+            identities,
+            low_balance_limit,
+            credit_limit,
+        }))
+    };
+    let mut books = ledger::Books::new();
+    books.apply(&created("a")).expect("it fits");
+    let mut content = postcard::to_extend(&(0_u64, &books), vec![1]).expect("plain data");
+    // The rest of the books are nine empty tables, one octet each.
+    assert_eq!(content.split_off(content.len() - 9), [0; 9]);
+    let place = Place::new();
+    let (mut log, _) = segment_log::Log::open_dir(place.ledger(), segment_log::Options::default()).expect("a log");
+    log.append(&postcard::to_extend(&[created("b")][..], vec![1]).expect("plain data")).expect("room");
+    log.commit().expect("durable");
+    drop(log);
+    segment_log::write_snapshot(&segment_log::DirStorage::at(place.ledger()), "books", &content).expect("written");
+    let core = place.start();
+    assert_eq!((money(&core, "a").await, money(&core, "b").await), (is("0", "0"), is("0", "0")));
+}
+
+#[tokio::test]
 async fn a_second_core_on_the_directory_is_refused() {
     let place = Place::new();
     let core = place.start();
