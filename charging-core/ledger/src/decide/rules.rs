@@ -93,9 +93,15 @@ impl<'a> Rules<'a> {
         let pledged = if counts { sheet.pledged() } else { Money::ZERO };
         let cost = if counts { sheet.cost() - sheet.cost_before() } else { Money::ZERO };
         let changes = !cost.is_zero() || pledged != self.turn.books.pledge_of(session_id);
-        let at = self.turn.now;
-        let counted = Counted { session_id: session_id.clone(), at, day: self.day(), cost, pledged, started };
-        (started || changes).then_some(counted)
+        // Most accounts have no such limits: nothing is made for them.
+        (started || changes).then(|| Counted {
+            session_id: session_id.clone(),
+            at: self.turn.now,
+            day: self.day(),
+            cost,
+            pledged,
+            started,
+        })
     }
 
     /// ABORT for the sessions whose grants the hour or the day does not allow any more, after `counted`.

@@ -8,7 +8,8 @@ use ledger::{Command, Outcome};
 use types::charging::Operation;
 
 use crate::rig::{
-    Place, account, books, charge, copy_directory, granted, initial, is, key, money, request, termination, top_up, view,
+    Place, TENANT, account, books, charge, copy_directory, granted, initial, is, key, money, request, termination,
+    top_up, view,
 };
 
 #[tokio::test]
@@ -213,11 +214,13 @@ async fn entries_and_snapshots_of_the_first_format_are_read() {
             credit_limit,
         }))
     };
-    let mut books = ledger::Books::new();
-    books.apply(&created("a")).expect("it fits");
-    let mut content = postcard::to_extend(&(0_u64, &books), vec![1]).expect("plain data");
-    // The rest of the books are nine empty tables, one octet each.
-    assert_eq!(content.split_off(content.len() - 9), [0; 9]);
+    // Position, tenants, accounts; an account is id, identities, balance, held, limits, number, tenant, currency, blocked.
+    let currency: types::Currency = "EUR".parse().expect("a currency");
+    let none = None::<(Option<types::Money>, types::Money)>;
+    let account = ("a", Vec::<u8>::new(), 0_i128, 0_i128, none, 0_u32, 0_u32, currency, false);
+    let mut content = postcard::to_extend(&(0_u64, vec![TENANT], vec![account]), vec![1]).expect("plain data");
+    // Twelve empty tables and the number of the last notification.
+    content.extend([0; 13]);
     let place = Place::new();
     let (mut log, _) = segment_log::Log::open_dir(place.ledger(), segment_log::Options::default()).expect("a log");
     log.append(&postcard::to_extend(&[created("b")][..], vec![1]).expect("plain data")).expect("room");
