@@ -146,7 +146,7 @@ mod tests {
     fn thousands_are_found_again_however_they_came() {
         // Tags that point to the last places, so that runs go over the end.
         let hash = |number: u32| {
-            if number % 3 == 0 { 0xffff_fff0 } else { u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+            if number.is_multiple_of(3) { 0xffff_fff0 } else { u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
         };
         let mut index = IdentityIndex::default();
         (0..3000).for_each(|number| index.insert(hash(number), number));
