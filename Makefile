@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-calls bench-cdr
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -27,14 +27,17 @@ lint: ## formatting, clippy, rustdoc
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# The files of tests/ that need other programs begin with k (kamailio_, kinesis_). Always the whole workspace is named, so
-# that one set of features is built and not three.
+# The files of tests/ that need other programs, or minutes, are named after what they are about: freeswitch_, kamailio_, kinesis_. These
+# are all others; tests/tests/house.rs sees to it. Always the whole workspace is named, so that one set of features is built and not
+# three.
+UNIT_TESTS := --lib --bins --test '[!fk]*' --test 'f[!r]*' --test freeswitch_sequences
+
 unit: ## all tests that need no other program
 	$(CARGO) build -p tollkeeper
-	$(CARGO) test --workspace --lib --bins --test '[!k]*'
+	$(CARGO) test --workspace $(UNIT_TESTS)
 	$(CARGO) test --workspace --doc
 
-e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo
+e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo (TOLLKEEPER_FREESWITCH=PREFIX: with FreeSWITCH)
 	$(CARGO) build -p tollkeeper -p demo
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
@@ -42,7 +45,7 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 soak: soak-seeds soak-kinesis soak-e2e ## the long runs, one after the other
 
 soak-seeds: ## property tests and simulations with SEEDS=20000 cases each
-	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace --lib --bins --test '[!k]*'
+	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace $(UNIT_TESTS)
 
 soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
 	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \
@@ -53,7 +56,7 @@ soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
 	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
-	for target in esl_decode evapi_decode sip_uri; do \
+	for target in diameter_decode esl_decode evapi_decode sip_uri tariff_load; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
 	done
@@ -64,9 +67,18 @@ bench-call-machine: ## the call machine: inputs a second, bytes a call
 bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 	$(CARGO) bench -p benches --bench esl_decode
 
+bench-rating: ## prices a second over a plan of a million prefixes, its load, its memory
+	$(CARGO) bench -p benches --bench rating
+bench-diameter: ## Diameter messages a second of one core, beside the crate diameter (needs OpenSSL's headers)
+	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml
+
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper
 	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) run --release -p benches --bin sipp_load
+
+bench-freeswitch: ## the FreeSWITCH agent at 200 calls/s: its share of a processor, the lateness of its answers, lost charges
+	$(CARGO) build --release -p tollkeeper
+	TOLLKEEPER_BIN=$(abspath $(TARGET))/release/tollkeeper $(CARGO) run --release -p benches --bin freeswitch_load
 
 bench-cdr: tools ## records/s through the journal, share of the shards' limits, time until a record can be read
 	$(CARGO) run --release -p benches --bin bench_cdr -- journal --at-least 100000

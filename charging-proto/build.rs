@@ -8,8 +8,18 @@ use std::{env, fs};
 const FILES: [&str; 5] = ["units", "charging", "session", "account", "tariff"];
 
 /// Messages that carry subscriber numbers: the derived `Debug` would show them, so `src/masked.rs` writes it by hand.
-const MASKED: [&str; 6] =
-    ["ChargingDataRequest", "SubscriberId", "ServiceInformation", "Account", "CreateAccountRequest", "QuoteRequest"];
+const MASKED: [&str; 10] = [
+    "ChargingDataRequest",
+    "SubscriberId",
+    "ServiceInformation",
+    "Account",
+    "CreateAccountRequest",
+    "QuoteRequest",
+    "LoadTariffStart",
+    "CompareTariffsRequest",
+    "ShowTariffRequest",
+    "TariffPriceChange",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");

@@ -3,14 +3,14 @@
 #
 #   scripts/install-tools.sh
 #
-# Debian packages: Kamailio, SIPp, Python's venv. Into a folder of its own (TOLLKEEPER_TOOLS, or tollkeeper-tools in the user's
+# Debian packages: Kamailio, SIPp, tshark, Python's venv. Into a folder of its own (TOLLKEEPER_TOOLS, or tollkeeper-tools in the user's
 # cache): the Kinesis-compatible servers and the client that reads streams back, in the versions of tests/tools. A second
 # run finds everything there and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(kamailio kamailio-extra-modules sip-tester python3 python3-venv)
-commands=(kamailio sipp python3)
+packages=(kamailio kamailio-extra-modules sip-tester tshark python3 python3-venv)
+commands=(kamailio sipp tshark python3)
 tools=${TOLLKEEPER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tollkeeper-tools}
 
 run_as_root() {

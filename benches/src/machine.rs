@@ -74,6 +74,13 @@ fn ticks_of(stat: &str, group: u32) -> Option<u64> {
     Some(user + system)
 }
 
+/// CPU time used so far by the calling thread, in microseconds.
+pub fn thread_cpu_us() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000).saturating_add(nanos.unwrap_or(0) / 1000)
+}
+
 /// `12.345678` seconds in microseconds.
 pub fn parse_seconds(text: &str) -> anyhow::Result<u64> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));

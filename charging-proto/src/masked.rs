@@ -100,6 +100,57 @@ impl fmt::Debug for v1::QuoteRequest {
     }
 }
 
+/// Sample numbers, masked.
+fn all_masked(texts: &[String]) -> Vec<Number> {
+    texts.iter().map(|text| Number::from(text.as_str())).collect()
+}
+
+impl fmt::Debug for v1::LoadTariffStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadTariffStart")
+            .field("dry_run", &self.dry_run)
+            .field("version", &self.version)
+            .field("loaded_by", &self.loaded_by)
+            .field("comment", &self.comment)
+            .field("sample_numbers", &all_masked(&self.sample_numbers))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::CompareTariffsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompareTariffsRequest")
+            .field("before", &self.before)
+            .field("after", &self.after)
+            .field("sample_numbers", &all_masked(&self.sample_numbers))
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::ShowTariffRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShowTariffRequest")
+            .field("version", &self.version)
+            .field("number", &masked(&self.number))
+            .field("destination", &self.destination)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::TariffPriceChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TariffPriceChange")
+            .field("tenant", &self.tenant)
+            .field("category", &self.category)
+            .field("subject", &Number::from(self.subject.as_str()))
+            .field("number", &Number::from(self.number.as_str()))
+            .field("usage", &self.usage)
+            .field("before", &self.before)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::v1;
@@ -121,6 +172,11 @@ mod tests {
             v1::Account { account_id: "+49301234567".into(), subscribers: vec![subscriber], ..Default::default() };
         let quote = v1::QuoteRequest { called: Some("+49301234567".into()), ..Default::default() };
         let explain = v1::ExplainRequest { subject: Some(v1::explain_request::Subject::Quote(quote.clone())) };
+        let numbers = || vec!["+49301234567".to_owned()];
+        let load = v1::LoadTariffStart { sample_numbers: numbers(), ..Default::default() };
+        let compare = v1::CompareTariffsRequest { sample_numbers: numbers(), ..Default::default() };
+        let show = v1::ShowTariffRequest { number: Some("+49301234567".into()), ..Default::default() };
+        let change = v1::TariffPriceChange { number: "+49301234567".into(), ..Default::default() };
         let create = v1::CreateAccountRequest { account: Some(account.clone()), ..Default::default() };
         for shown in [
             format!("{request:?}"),
@@ -128,6 +184,10 @@ mod tests {
             format!("{quote:?}"),
             format!("{explain:?}"),
             format!("{create:?}"),
+            format!("{load:?}"),
+            format!("{compare:?}"),
+            format!("{show:?}"),
+            format!("{change:?}"),
         ] {
             assert!(!shown.contains("301234"), "{shown}");
             assert!(shown.contains("+493******67"), "{shown}");

@@ -13,6 +13,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions)
 )]
 
+pub mod diameter;
 pub mod esl;
 pub mod evapi;
 pub mod sip;

@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "../../fuzz/bodies/diameter_decode.rs"]
+mod diameter_decode;
 #[path = "../../fuzz/bodies/evapi_decode.rs"]
 mod evapi_decode;
 #[path = "../../fuzz/bodies/sip_uri.rs"]
@@ -37,6 +39,30 @@ fn evapi_decode() {
         b"\x01{]\"}\"",
     ];
     corpus.iter().for_each(|input| evapi_decode::run(input));
+}
+
+/// Recorded messages, whole and with each byte in turn changed; and what broke or nearly broke something.
+#[test]
+fn diameter_decode() {
+    for name in ["python_diameter", "kamailio_ro", "crafted_python_diameter"] {
+        let path = format!("{}/tests/captures/diameter/{name}.hex", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.lines() {
+            let hex = line.rsplit(' ').next().unwrap();
+            let byte = |index| u8::from_str_radix(&hex[index..index + 2], 16).unwrap();
+            let message: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+            diameter_decode::run(&[&[1], message.as_slice()].concat());
+            diameter_decode::run(&[&[6, 1, 2, 3], message.as_slice()].concat());
+            for index in 0..message.len() {
+                let mut changed = message.clone();
+                changed[index] ^= [0x01, 0x80, 0xFF, 0x40, 0x10][index % 5];
+                diameter_decode::run(&[&[1], changed.as_slice()].concat());
+            }
+        }
+    }
+    let corpus: &[&[u8]] =
+        &[b"", b"\0", b"\0\x01", b"\0\x01\0\0\0", b"\x01GET / HTTP/1.1\r\n", b"\0\x02\0\0\x14\x80\0\x01\x18"];
+    corpus.iter().for_each(|input| diameter_decode::run(input));
 }
 
 #[test]

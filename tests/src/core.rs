@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_runtime::Clock;
 use charging_client::{ChargingFailure, ChargingTransport, FailureCause, NotificationStream, Ready, TransportFuture};
-use charging_server::{TariffPricing, Tariffs};
+use charging_server::{TariffConfig, TariffPricing, Tariffs};
 use ledger::{AccountKey, AccountView, Books, Change, Command, CreateAccount, Outcome, Settings, Transfer, decide};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -42,7 +42,8 @@ pub const TENANT: &str = "example";
 impl MemoryCore {
     /// A core with the tariff in `folder`; `kept_in` takes its versions.
     pub fn new(folder: &Path, kept_in: &Path, clock: Clock) -> Self {
-        let tariffs = Tariffs::open(kept_in, Some(folder), "EUR").expect("the test's tariff loads");
+        let config = TariffConfig { folder: Some(folder.into()), ..TariffConfig::default() };
+        let tariffs = Tariffs::open(kept_in, &config, 0).expect("the test's tariff loads");
         let pricing = TariffPricing::new(Arc::new(tariffs));
         let (reachable, _) = tokio::sync::watch::channel(true);
         Self(Arc::new(Shared { state: Mutex::default(), pricing, settings: Settings::default(), clock, reachable }))
@@ -143,6 +144,22 @@ impl MemoryCore {
 
     fn away(&self) -> bool {
         !*self.0.reachable.borrow()
+    }
+}
+
+/// Writes the tariff of MONEY.md: Germany is R1, 0.01 per second in increments of 1 s; Great Britain is that of example 3,
+/// 0.60 a minute in increments of 60 s and 0.05 for the connection. All else has no rate.
+pub fn write_tariff(folder: &Path) {
+    let files = [
+        ("Destinations.csv", "DE,49\nGB,44\n"),
+        ("Rates.csv", "R1,0,0.01,1s,1s,0s\nCOARSE,0.05,0.60,60s,60s,0s\n"),
+        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\nDR,GB,COARSE,*up,4,0,\n"),
+        ("RatingPlans.csv", "RP,DR,*any,10\n"),
+        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
+    ];
+    std::fs::create_dir_all(folder).expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("a file");
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use types::charging::{ChargingMode, Service, SubscriberId};
 use types::{ClientId, EndedBy, SessionId, UtcMs};
 
-use crate::core::{MemoryCore, TENANT};
+use crate::core::{MemoryCore, TENANT, write_tariff};
 
 /// When simulated time begins.
 pub const BEGIN: UtcMs = UtcMs(1_795_300_000_000);
@@ -245,20 +245,6 @@ pub fn offer(call: &str, account: &str, called: Option<&str>, offered: UtcMs) ->
         sip: SipData::default(),
         node: "k1".into(),
         trunk: None,
-    }
-}
-
-fn write_tariff(folder: &std::path::Path) {
-    let files = [
-        ("Destinations.csv", "DE,49\nGB,44\n"),
-        ("Rates.csv", "R1,0,0.01,1s,1s,0s\nCOARSE,0.05,0.60,60s,60s,0s\n"),
-        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\nDR,GB,COARSE,*up,4,0,\n"),
-        ("RatingPlans.csv", "RP,DR,*any,10\n"),
-        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
-    ];
-    std::fs::create_dir_all(folder).expect("a folder");
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a file");
     }
 }
 

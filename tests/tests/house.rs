@@ -35,7 +35,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("protocol-codecs", &["bytes", "nom", "rsip", "serde", "serde_json", "thiserror", "tokio-util"]),
     ("agents/call", &["serde", "thiserror"]),
     ("cdr/model", &["hmac", "rlibphonenumber", "serde", "serde_json", "sha2", "thiserror"]),
-    ("charging-core/rating", &["csv", "serde", "thiserror"]),
+    ("charging-core/rating", &["csv", "jiff", "serde", "thiserror"]),
     ("charging-core/ledger", &["serde", "thiserror"]),
 ];
 
@@ -151,6 +151,29 @@ fn nothing_is_left_unfinished_or_tied_to_one_machine() {
     for file in files.lines().filter(|file| !file.ends_with(".jsonl") && *file != "Cargo.lock") {
         let Ok(text) = std::fs::read_to_string(repository().join(file)) else { continue };
         faults.extend(words.iter().filter(|word| text.contains(*word)).map(|word| format!("{file}: {word}")));
+    }
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+/// Every file of tests runs in the unit stage, by one of the Makefile's patterns, or is one of the end-to-end stage.
+#[test]
+fn every_test_file_runs_in_one_stage() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect("readable");
+    assert!(read("Makefile").contains("--test '[!fk]*' --test 'f[!r]*' --test freeswitch_sequences"));
+    assert!(read("scripts/e2e.sh").contains("tests/tests/{freeswitch,kamailio,kinesis}_*.rs"));
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let mut faults = Vec::new();
+    for test in tests {
+        let (name, path) = (test["name"].as_str().expect("a name"), test["src_path"].as_str().expect("a path"));
+        let unit = !name.starts_with("fr") && !name.starts_with('k') || name == "freeswitch_sequences";
+        let kinds = ["freeswitch_", "kamailio_", "kinesis_"];
+        let end_to_end = path.contains("/tests/tests/") && kinds.iter().any(|kind| name.starts_with(kind));
+        if unit == end_to_end {
+            faults.push(format!("{name}: {path}"));
+        }
     }
     assert_eq!(faults, Vec::<String>::new());
 }

@@ -19,7 +19,7 @@ fn stage(name: &str) -> anyhow::Result<Stage> {
     let (folder, fake) = (fresh_folder(name)?, FakeKamailio::new()?);
     let plan = Plan { agent: "ping_interval = \"300ms\"\nreconnect_longest = \"300ms\"", ..Plan::default() };
     let switches = format!("{{ name = \"fake\", address = \"{}\" }}", fake.address()?);
-    let config = with_http(&[core_config(0), agent_table(&switches, &plan)].concat());
+    let config = with_http(&[core_config(0), agent_table("kamailio", &switches, &plan)].concat());
     let tollkeeper = Tollkeeper::start(&folder, &config)?;
     tollkeeper.cli(&["account", "create", "anna", "--balance", "1.00"])?;
     Ok(Stage { fake, tollkeeper })

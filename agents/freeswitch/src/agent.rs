@@ -1,20 +1,24 @@
 //! One switch's agent: the loop that joins its connections and its calls.
 
 mod calls;
+mod empty_balance;
+mod legs;
+mod park;
 mod replies;
+mod socket;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use agent_call::{CallEnd, SwitchEvent};
-use agent_runtime::{Backoff, CallDriver, Order, names};
+use agent_runtime::{CallDriver, Order, names};
 use metrics::counter;
 use protocol_codecs::Masked;
 use protocol_codecs::esl::{ApiCall, Event};
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use types::{MonoMs, SessionId};
+use types::{MonoMs, SessionId, UtcMs};
 
 use crate::command::{self, Purpose};
 use crate::config::{FreeswitchConfig, SwitchConfig};
@@ -22,7 +26,10 @@ use crate::lag::Lag;
 use crate::link::{Link, LinkEvent, LinkSettings, QUEUED_MESSAGES};
 use crate::native::NativeCall;
 use crate::resync::Resync;
+use crate::socket::{SocketServer, SocketSettings};
 use crate::translate::{self, Told, TranslateError};
+use calls::ChannelNews;
+pub(crate) use legs::{Legs, remaining_ms};
 
 /// What an agent is made of.
 pub struct AgentParts {
@@ -50,16 +57,24 @@ pub struct Agent {
     pub(crate) calls: HashMap<SessionId, NativeCall>,
     pub(crate) resync: Resync,
     pub(crate) lag: Lag,
+    /// The newest event of this connection, by the switch's clock.
+    pub(crate) newest_event: UtcMs,
+    pub(crate) legs: Legs,
     begun: Instant,
     /// Calls that were hung up, oldest first; their final numbers are awaited until then.
     hung_up: VecDeque<(Instant, SessionId, CallEnd)>,
+    /// Where the dialplan's `socket` application connects.
+    socket: SocketServer,
+    outbound: socket::Outbound,
+    /// Calls that were told to leave their conversation, and when they are asked whether they have.
+    leaving: VecDeque<(Instant, SessionId)>,
 }
 
 impl Agent {
     /// Loads the open sessions from the charging core, trying for ever, then connects and serves until shutdown. Calls
     /// that park meanwhile wait, or end by the dialplan's `park_timeout`.
     pub async fn run(mut parts: AgentParts) {
-        if !restored(&mut parts).await {
+        if !parts.driver.restored(parts.config.reconnect_longest.std(), &parts.shutdown).await {
             return;
         }
         let (config, link_shutdown) = (&parts.config, CancellationToken::new());
@@ -73,6 +88,7 @@ impl Agent {
             queued_messages: QUEUED_MESSAGES,
         };
         let (link, link_task) = Link::start(settings, link_shutdown.clone());
+        let socket = SocketServer::start(SocketSettings::of(config, &parts.switch), parts.shutdown.clone());
         let agent = Self {
             switch: Arc::from(&*parts.switch.name),
             config: parts.config,
@@ -84,8 +100,13 @@ impl Agent {
             calls: HashMap::new(),
             resync: Resync::default(),
             lag: Lag::default(),
+            newest_event: UtcMs(0),
+            legs: Legs::default(),
             begun: Instant::now(),
             hung_up: VecDeque::new(),
+            socket,
+            outbound: socket::Outbound::new(),
+            leaving: VecDeque::new(),
         };
         agent.serve().await;
     }
@@ -101,6 +122,7 @@ impl Agent {
                     Some(event) => self.linked(event),
                     None => break,
                 },
+                waiting = self.socket.next() => self.asked_for_a_verdict(waiting),
                 () = self.driver.step() => {}
                 _ = proof.tick() => self.look_after_calls(),
                 () = sleep_until(due) => self.waited(),
@@ -128,8 +150,9 @@ impl Agent {
         }
         self.driver.log_proofs();
         self.link_shutdown.cancel();
-        let Self { link, link_task, switch, driver, .. } = self;
-        drop(link);
+        let Self { link, link_task, switch, driver, socket, outbound, .. } = self;
+        drop((link, outbound));
+        socket.finish(&switch).await;
         if let Err(error) = link_task.await {
             warn!(%switch, %error, "the connections' task died");
         }
@@ -147,13 +170,16 @@ impl Agent {
 
     fn received(&mut self, event: &Event) {
         let told = event.date_timestamp_us().ok().flatten().map(translate::utc);
+        self.newest_event = self.newest_event.max(told.unwrap_or(UtcMs(0)));
         let late_ms = told.map_or(0, |told| self.lag.of(self.now(), told));
         let done = match translate::translate(&self.switch, event) {
             Ok(Told::Ignored(reason)) => {
                 self.ignored(reason);
                 Ok(())
             }
-            Ok(Told::Call { session, at, news }) => self.news(session, at, late_ms, news, event),
+            Ok(Told::Call { session, other, at, news }) => {
+                self.news(ChannelNews { session, other, at, late_ms, news }, event)
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -165,6 +191,8 @@ impl Agent {
     fn disconnected(&mut self) {
         self.end_what_hung_up(None);
         self.resync.forget();
+        self.leaving.clear();
+        self.legs.forget();
         for call in self.calls.values_mut() {
             // Whether the last transfer was carried out nobody knows: the channel will tell.
             (call.seen, call.missing, call.admitted) = (false, false, call.answered.is_some());
@@ -175,14 +203,16 @@ impl Agent {
     pub(crate) fn carry_orders(&mut self) {
         let orders: Vec<Order> = self.driver.orders().collect();
         for order in orders {
+            self.forget_connection(&order);
             match order {
                 Order::Command(session, command) => {
                     let call = self.calls.entry(session.clone()).or_default();
+                    call.was_told(command, Instant::now());
                     for (purpose, api_call) in command::calls(&self.config, &session, call, command) {
                         self.link.send(purpose, api_call);
                     }
                 }
-                Order::Finished(session) => _ = self.calls.remove(&session),
+                Order::Finished(session) => self.finished(&session),
                 Order::Resync => self.ask_for_calls(),
             }
         }
@@ -191,12 +221,14 @@ impl Agent {
     /// When something that is waited for has been waited for long enough.
     fn next_due(&self) -> Option<Instant> {
         let hung_up = self.hung_up.front().map(|(due, _, _)| *due);
-        [hung_up, self.resync.next_due()].into_iter().flatten().min()
+        let leaving = self.leaving.front().map(|(due, _)| *due);
+        [hung_up, leaving, self.resync.next_due()].into_iter().flatten().min()
     }
 
     fn waited(&mut self) {
         self.end_what_hung_up(Some(Instant::now()));
         self.close_missing(Instant::now());
+        self.ask_who_left(Instant::now());
     }
 
     /// Those whose final numbers do not come: all, or those that are due.
@@ -236,30 +268,5 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-/// False: shut down before the core answered.
-async fn restored(parts: &mut AgentParts) -> bool {
-    let mut backoff = Backoff::new(Duration::from_millis(200), parts.config.reconnect_longest.std());
-    loop {
-        let restored = tokio::select! {
-            restored = parts.driver.restore() => restored,
-            () = parts.shutdown.cancelled() => return false,
-        };
-        match restored {
-            Ok(sessions) => {
-                info!(switch = %parts.switch.name, sessions, "open sessions loaded from the charging core");
-                return true;
-            }
-            Err(failure) => {
-                let wait = backoff.next_wait();
-                warn!(switch = %parts.switch.name, error = &failure as &dyn std::error::Error, ?wait, "the charging core does not answer; FreeSWITCH is not connected before it does");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = parts.shutdown.cancelled() => return false,
-                }
-            }
-        }
     }
 }

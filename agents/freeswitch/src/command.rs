@@ -1,8 +1,13 @@
 //! Our commands in FreeSWITCH's words. Pure.
 //!
 //! Admission is two steps: the variables first, then the transfer, and the second only when the switch has taken the
-//! first; a call without its backstop must not be routed. The backstop is `sched_hangup`, armed by the switch itself at
-//! the answer. A further one does not replace it: all of the channel are deleted first.
+//! first; a call without its backstop must not be routed. The backstop is a task of the switch that kills the leg, in a
+//! group of tasks of the session's own, so that it can be replaced without touching what the operator has scheduled for
+//! the channel (`sched_del` of the channel's id would). `api_on_answer_tollkeeper_...` arms it: FreeSWITCH runs every
+//! variable that begins with `api_on_answer`, so the operator's own ones stay. The next is armed before the former is
+//! deleted; two groups take turns, because a task cannot be moved from one to the other.
+
+mod empty_balance;
 
 use agent_call::Command;
 use protocol_codecs::Masked;
@@ -10,8 +15,11 @@ use protocol_codecs::esl::{ApiCall, BroadcastLegs, HangupCause};
 use types::{DurationMs, ReleaseCause, SessionId};
 
 use crate::config::FreeswitchConfig;
-use crate::native::{NativeCall, hangup_cause, unique_id};
-use crate::translate::{DIALLED_VARIABLE, SESSION_VARIABLE};
+use crate::native::{NativeCall, hangup_cause, leg, stamp};
+use crate::translate::{
+    ADMITTED_VARIABLE, DIALLED_VARIABLE, EXPORTS_VARIABLE, SESSION_VARIABLE, TRANSFER_CONTEXT_VARIABLE,
+};
+pub(crate) use empty_balance::{INLINE, limit};
 
 /// What an api call was for: its answer is read accordingly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +32,28 @@ pub(crate) enum Purpose {
     Refuse(SessionId, ReleaseCause),
     /// The end of a call.
     Kill(SessionId),
-    /// Away with the former backstop.
+    /// Away with a backstop that another one has replaced, or whose call is over.
     Disarm(SessionId),
-    /// The next one.
+    /// The next backstop; when it is armed the former goes.
+    NextBackstop(SessionId),
+    /// The same one where the former was; when it is armed the other goes.
     Backstop(SessionId),
+    /// Away with a variable that has done its work.
+    Unset(SessionId),
+    /// A loopback leg goes on; its channel.
+    Through(String),
     /// The caller hears that the credit ends.
     Announce(SessionId),
+    /// Marks a channel as no longer charged, or ends a leg that should have ended already: whatever is answered.
+    Mark(SessionId),
+    /// The transfer of a caller without credit out of the conversation.
+    Leave(SessionId),
+    /// Has it left?
+    Left(SessionId),
+    /// How long it may stay there.
+    Limit(SessionId),
+    /// What the channel is that a connection of the socket application named.
+    Outbound(SessionId),
     /// Which channels there are.
     Channels,
     /// What a channel is.
@@ -49,23 +73,22 @@ pub(crate) fn calls(
     call: &mut NativeCall,
     command: Command,
 ) -> Vec<(Purpose, ApiCall)> {
-    let unique_id = unique_id(session).to_owned();
+    let unique_id = leg(session, Some(call)).to_owned();
+    let out_of_credit = empty_balance::calls(config, session, call, command);
     match command {
         Command::Admit { granted_ms } => {
             vec![(Purpose::Arm(session.clone()), variables(session, unique_id, call, granted_ms))]
         }
         Command::Refuse(cause) => {
             call.refused = Some(cause);
-            vec![refusal(config, session, unique_id, cause)]
+            out_of_credit.unwrap_or_else(|| vec![refusal(config, session, unique_id, call, cause)])
         }
-        Command::MoveBackstop { remaining_ms } => {
-            let disarm = ApiCall::SchedDel { unique_id: unique_id.clone() };
-            let (seconds, cause) = (backstop_s(remaining_ms), HangupCause::AllottedTimeout);
-            let backstop = ApiCall::SchedHangup { unique_id, seconds, cause };
-            vec![(Purpose::Disarm(session.clone()), disarm), (Purpose::Backstop(session.clone()), backstop)]
-        }
+        Command::MoveBackstop { remaining_ms } => vec![next_backstop(session, call, remaining_ms)],
         Command::Release { cause, attempt } => {
             call.released = true;
+            if let Some(calls) = out_of_credit {
+                return calls;
+            }
             let (cause, other) = (hangup_cause(cause), call.other_leg.clone().filter(|_| attempt > 1));
             let legs = std::iter::once(unique_id).chain(other);
             legs.map(|unique_id| (Purpose::Kill(session.clone()), ApiCall::UuidKill { unique_id, cause })).collect()
@@ -81,28 +104,104 @@ pub(crate) fn calls(
 /// The second step of an admission.
 pub(crate) fn route(config: &FreeswitchConfig, session: &SessionId, call: &NativeCall) -> (Purpose, ApiCall) {
     let destination = Masked::new(call.destination.as_str());
-    let transfer = transfer(unique_id(session).to_owned(), destination, &config.admitted_context);
+    let transfer = transfer(leg(session, Some(call)).to_owned(), destination, &config.admitted_context);
     (Purpose::Route(session.clone()), transfer)
 }
 
 /// The end of a call that cannot be handled as it should be.
-pub(crate) fn kill(session: &SessionId, cause: HangupCause) -> (Purpose, ApiCall) {
-    let unique_id = unique_id(session).to_owned();
+pub(crate) fn kill(session: &SessionId, call: Option<&NativeCall>, cause: HangupCause) -> (Purpose, ApiCall) {
+    let unique_id = leg(session, call).to_owned();
     (Purpose::Kill(session.clone()), ApiCall::UuidKill { unique_id, cause })
 }
 
+/// First step of a move: one more backstop, behind the grant.
+pub(crate) fn next_backstop(session: &SessionId, call: &NativeCall, remaining_ms: DurationMs) -> (Purpose, ApiCall) {
+    (Purpose::NextBackstop(session.clone()), armed(next_group(session), session, call, remaining_ms))
+}
+
+/// Second step: the former goes, and the same again takes its place.
+pub(crate) fn replaced_backstop(
+    session: &SessionId,
+    call: &NativeCall,
+    remaining_ms: DurationMs,
+) -> [(Purpose, ApiCall); 2] {
+    let former = (Purpose::Disarm(session.clone()), ApiCall::SchedDel { group: group(session) });
+    [former, (Purpose::Backstop(session.clone()), armed(group(session), session, call, remaining_ms))]
+}
+
+/// Last step.
+pub(crate) fn settled_backstop(session: &SessionId) -> (Purpose, ApiCall) {
+    (Purpose::Disarm(session.clone()), ApiCall::SchedDel { group: next_group(session) })
+}
+
+/// The call is over; its tasks would outlive it.
+pub(crate) fn disarm(session: &SessionId) -> [(Purpose, ApiCall); 2] {
+    let former = (Purpose::Disarm(session.clone()), ApiCall::SchedDel { group: group(session) });
+    [former, settled_backstop(session)]
+}
+
+/// The variable that arms the backstop is not to arm it again at another answer.
+pub(crate) fn unset_on_answer(session: &SessionId, call: &NativeCall) -> (Purpose, ApiCall) {
+    let (unique_id, name) = (leg(session, Some(call)).to_owned(), on_answer(session));
+    (Purpose::Unset(session.clone()), ApiCall::UuidSetvar { unique_id, name, value: Masked::new("") })
+}
+
+fn armed(group: String, session: &SessionId, call: &NativeCall, remaining_ms: DurationMs) -> ApiCall {
+    let (unique_id, cause) = (leg(session, Some(call)).to_owned(), HangupCause::AllottedTimeout);
+    ApiCall::SchedKill { group, seconds: backstop_s(remaining_ms), unique_id, cause }
+}
+
+/// The session's own tasks in the switch.
+fn group(session: &SessionId) -> String {
+    format!("tollkeeper/{session}")
+}
+
+fn next_group(session: &SessionId) -> String {
+    format!("tollkeeper-next/{session}")
+}
+
+/// Run by the switch at the answer of the channel that has it.
+fn on_answer(session: &SessionId) -> String {
+    format!("{ON_ANSWER}{}", stamp(session))
+}
+
+/// What makes the switch hold together what was admitted: the backstop at the answer, and every transfer of the legs
+/// goes where calls are authorised, not to where admitted ones are routed.
 fn variables(session: &SessionId, unique_id: String, call: &NativeCall, granted_ms: DurationMs) -> ApiCall {
-    let hangup = format!("sched_hangup +{} {}", backstop_s(granted_ms), HangupCause::AllottedTimeout);
-    let mut variables = vec![
-        (SESSION_VARIABLE.to_owned(), Masked::new(session.as_str())),
-        ("execute_on_answer".to_owned(), Masked::new(hangup)),
-    ];
-    let plain = |character: char| character.is_ascii_alphanumeric() || "+*#-._".contains(character);
-    if !call.destination.is_empty() && call.destination.chars().all(plain) {
-        // For a later agent: a transfer changes the switch's own field.
-        variables.push((DIALLED_VARIABLE.to_owned(), Masked::new(call.destination.as_str())));
+    let (cause, seconds) = (HangupCause::AllottedTimeout, backstop_s(granted_ms));
+    let backstop = format!("sched_api +{seconds} {} uuid_kill {unique_id} {cause}", group(session));
+    let mut variables =
+        vec![(SESSION_VARIABLE.to_owned(), session.as_str().to_owned()), (on_answer(session), backstop)];
+    let mut exports: Vec<String> = Vec::new();
+    if call.on_answered_leg {
+        // The leg that is called then is the one that answers.
+        exports.push(on_answer(session));
     }
+    if let Some(context) = &call.transfer_context {
+        variables.push((TRANSFER_CONTEXT_VARIABLE.to_owned(), context.clone()));
+        exports.push(TRANSFER_CONTEXT_VARIABLE.to_owned());
+    }
+    if is_plain(&call.destination) {
+        // For a later agent: a transfer changes the switch's own field.
+        variables.push((DIALLED_VARIABLE.to_owned(), call.destination.clone()));
+    }
+    if call.on_socket {
+        variables.push((ADMITTED_VARIABLE.to_owned(), "true".to_owned()));
+    }
+    exports.retain(|name| !call.exports.split(',').any(|known| known == name));
+    if !exports.is_empty() {
+        let operators = Some(call.exports.clone()).filter(|exports| !exports.is_empty());
+        let all: Vec<String> = operators.into_iter().chain(exports).collect();
+        variables.push((EXPORTS_VARIABLE.to_owned(), all.join(",")));
+    }
+    let variables = variables.into_iter().map(|(name, value)| (name, Masked::new(value))).collect();
     ApiCall::UuidSetvarMulti { unique_id, variables }
+}
+
+/// A number that a variable or an extension can be.
+fn is_plain(destination: &str) -> bool {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "+*#-._".contains(character);
+    !destination.is_empty() && destination.chars().all(plain)
 }
 
 /// A hangup cause where one makes the status, else an extension that says it.
@@ -110,11 +209,13 @@ fn refusal(
     config: &FreeswitchConfig,
     session: &SessionId,
     unique_id: String,
+    call: &NativeCall,
     cause: ReleaseCause,
 ) -> (Purpose, ApiCall) {
     let (status, native) = (cause.sip_status(), refusal_cause(cause));
-    if native.sip_status() == status || config.refuse_context.is_empty() {
-        return kill(session, native);
+    // A leg that was answered long ago takes no status any more.
+    if native.sip_status() == status || config.refuse_context.is_empty() || call.on_answered_leg {
+        return kill(session, Some(call), native);
     }
     let transfer = transfer(unique_id, Masked::new(status.to_string()), &config.refuse_context);
     (Purpose::Refuse(session.clone(), cause), transfer)
@@ -141,6 +242,9 @@ fn backstop_s(granted_ms: DurationMs) -> u32 {
 
 /// The codec's limit, a year: longer than any call.
 const LONGEST_BACKSTOP_S: u32 = protocol_codecs::esl::limits::SCHED_SECONDS_MAX;
+
+/// How the variables begin that arm backstops; FreeSWITCH runs all that begin with `api_on_answer`.
+const ON_ANSWER: &str = "api_on_answer_tollkeeper_";
 
 #[cfg(test)]
 mod tests;

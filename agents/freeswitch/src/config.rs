@@ -1,5 +1,8 @@
 //! Configuration of the agent: one `[[agent]]` table with `kind = "freeswitch"`.
 
+mod empty_balance;
+mod socket;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,6 +12,8 @@ use agent_runtime::CallConfig;
 use protocol_codecs::Masked;
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
+
+pub use socket::SocketConfig;
 
 /// One agent, for one or more switches that share its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +25,10 @@ pub struct FreeswitchConfig {
     /// Whose customers call over these switches, where no channel variable says otherwise.
     #[serde(default = "default_tenant")]
     pub tenant: Box<str>,
+    /// Tenants by the SIP domain (realm) that their users log on to; a digest user of any other domain pays for nothing.
+    /// Empty: the switch has one domain. With several it must be filled, or `1001` of one is taken for `1001` of another.
+    #[serde(default)]
+    pub domains: BTreeMap<Box<str>, Box<str>>,
     /// The switches.
     pub switches: Vec<SwitchConfig>,
     /// The dialplan's context that routes admitted calls; the leg is transferred to the number it had dialled.
@@ -32,9 +41,23 @@ pub struct FreeswitchConfig {
     /// Contexts in which a parked call waits for us; empty: all.
     #[serde(default)]
     pub parked_contexts: Vec<Box<str>>,
-    /// What the caller hears, once, when the credit ends; empty: nothing.
+    /// Who pays for the leg that a transfer makes.
     #[serde(default)]
+    pub transfers_paid_by: TransferPayer,
+    /// What the caller hears, once, when the credit ends; empty: nothing. CGRateS's name for it is taken too.
+    #[serde(default, alias = "low_balance_ann_file")]
     pub low_balance_file: Box<str>,
+    /// What the caller hears, alone, when the credit is used up and the conversation was ended for it, then the end;
+    /// empty: nothing. CGRateS's name for it is taken too.
+    #[serde(default, alias = "empty_balance_ann_file")]
+    pub empty_balance_file: Box<str>,
+    /// The dialplan's context to which callers without credit are transferred, in mid-call (alone, free of charge) and
+    /// before the answer instead of 402; empty: none.
+    #[serde(default)]
+    pub empty_balance_context: Box<str>,
+    /// How long a caller may stay there, or hear the announcement, at most.
+    #[serde(default = "default_empty_balance_limit")]
+    pub empty_balance_limit: ConfigDuration,
     /// Silence on the event connection after which it is made again: three times the switch's heartbeat.
     #[serde(default = "default_heartbeat_timeout")]
     pub heartbeat_timeout: ConfigDuration,
@@ -52,6 +75,19 @@ pub struct FreeswitchConfig {
     pub trunks: BTreeMap<Box<str>, TrunkConfig>,
 }
 
+/// Who pays when one party of a call sends the other one on to a third.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferPayer {
+    /// Who sent it. The call that was there before goes on and is paid as before. A callee whose account the switch does
+    /// not know cannot transfer: that leg is refused.
+    #[default]
+    Transferor,
+    /// Who made the call that is transferred, whoever sent it. Callees can then send callers to any number at the
+    /// callers' expense.
+    Caller,
+}
+
 /// One switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +102,9 @@ pub struct SwitchConfig {
     /// Variable of the environment with the password; without file and variable it is [`PASSWORD_VARIABLE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_env: Option<Box<str>>,
+    /// Where its dialplan's `socket` application connects; absent: calls are authorised while they are parked, only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<SocketConfig>,
 }
 
 /// One trunk: a peer that is known by its address, or by the name that the dialplan sets in `tollkeeper_trunk`.
@@ -78,6 +117,23 @@ pub struct TrunkConfig {
     pub account: Box<str>,
     /// How numbers are written on it.
     pub numbers: NumberRules,
+}
+
+/// Whose a SIP domain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Domain<'a> {
+    /// The switch has one, or nobody logged on.
+    Any,
+    /// This tenant's.
+    Of(&'a str),
+    /// It is not in the configuration.
+    Unknown,
+}
+
+impl<'a> Domain<'a> {
+    pub(crate) fn tenant(self) -> Option<&'a str> {
+        if let Self::Of(tenant) = self { Some(tenant) } else { None }
+    }
 }
 
 impl SwitchConfig {
@@ -124,8 +180,16 @@ impl FreeswitchConfig {
                     "must be 1 to 64 letters, digits, dots, dashes or underscores",
                 );
             }
-            if switch.address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            if !socket::is_address(&switch.address) {
                 fault(format!("switches[{index}].address"), "must be host:port, such as 127.0.0.1:8021");
+            }
+            let Some(socket) = &switch.socket else { continue };
+            for (key, text) in socket.faults() {
+                fault(format!("switches[{index}].socket.{key}"), text);
+            }
+            let others = self.switches.iter().take(index).filter_map(|other| other.socket.as_ref());
+            if others.into_iter().any(|other| other.listen == socket.listen) {
+                fault(format!("switches[{index}].socket.listen"), "stands twice; each switch needs a port of its own");
             }
         }
         for (key, context, needed) in
@@ -141,6 +205,9 @@ impl FreeswitchConfig {
         if self.low_balance_file.contains([' ', '\'', '\\']) || self.low_balance_file.starts_with('-') {
             fault("low_balance_file".into(), "must be a path without spaces, quotes and backslashes");
         }
+        for (key, text) in self.empty_balance_faults() {
+            fault(key.into(), text);
+        }
         if !(1_000..=600_000).contains(&self.heartbeat_timeout.ms()) {
             fault("heartbeat_timeout".into(), "must be between 1s and 10m, and longer than the switch's heartbeat");
         }
@@ -148,6 +215,18 @@ impl FreeswitchConfig {
             fault("reply_timeout".into(), "must be between 100ms and 1m");
         }
         faults
+    }
+
+    /// Whose the domain is of a user who logged on; `None`: nobody did.
+    pub(crate) fn domain(&self, realm: Option<&str>) -> Domain<'_> {
+        match realm {
+            Some(realm) if !self.domains.is_empty() => {
+                // As the switch's directory compares them.
+                let found = self.domains.iter().find(|(domain, _)| domain.eq_ignore_ascii_case(realm));
+                found.map_or(Domain::Unknown, |(_, tenant)| Domain::Of(tenant))
+            }
+            _ => Domain::Any,
+        }
     }
 
     /// The trunk of that name, or else of that address.
@@ -180,6 +259,10 @@ fn default_admitted_context() -> Box<str> {
 
 fn default_refuse_context() -> Box<str> {
     "tollkeeper_refused".into()
+}
+
+fn default_empty_balance_limit() -> ConfigDuration {
+    ConfigDuration::from_s(60)
 }
 
 fn default_heartbeat_timeout() -> ConfigDuration {

@@ -28,6 +28,12 @@ impl Lag {
         let late_ms = u64::try_from(offset_ms.saturating_sub(least)).unwrap_or(0);
         if late_ms >= LATE_MS { late_ms } else { 0 }
     }
+
+    /// What the switch's clock shows now, as far as its events tell; `None` before the first.
+    pub(crate) fn switch_time(&self, now: MonoMs) -> Option<UtcMs> {
+        let least = self.least_ms.iter().flatten().min()?;
+        Some(UtcMs(i64::try_from(now.0).unwrap_or(i64::MAX).saturating_sub(*least)))
+    }
 }
 
 const TURN_MS: DurationMs = 60_000;
@@ -52,6 +58,15 @@ mod tests {
         for (now, told, late_ms) in rows {
             assert_eq!(lag.of(MonoMs(now), UtcMs(told)), late_ms, "{now}");
         }
+    }
+
+    #[test]
+    fn the_switchs_clock_is_known_by_its_fastest_event() {
+        let mut lag = Lag::default();
+        assert_eq!(lag.switch_time(MonoMs(1_000)), None);
+        lag.of(MonoMs(1_000), UtcMs(500_000));
+        lag.of(MonoMs(9_000), UtcMs(502_000));
+        assert_eq!(lag.switch_time(MonoMs(10_000)), Some(UtcMs(509_000)));
     }
 
     #[test]

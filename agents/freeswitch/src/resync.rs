@@ -3,11 +3,11 @@
 //! After every connect: which channels does the switch list, and what is each of ours (`uuid_dump`). The list is a view
 //! that lags behind and keeps ghosts, so it only finds calls that we do not know; of ours `uuid_exists` has the last
 //! word. Every proof interval: is each of ours still there? One that is not is closed at its last proven usage, if the
-//! event of its end does not come in a moment. A few questions at a time, so that a cut never waits behind them.
+//! event of its end does not come in a moment, nor with the events of its time. A few questions at a time, so that a cut never waits behind them.
 
 use std::collections::{HashSet, VecDeque};
 
-use agent_call::{Command, Phase, SwitchEvent};
+use agent_call::{Answer, Command, Phase, SwitchEvent};
 use agent_runtime::names;
 use metrics::counter;
 use protocol_codecs::esl::{ApiCall, ApiResponse, CallDirection, Event, MessageError};
@@ -18,8 +18,8 @@ use types::{SessionId, UtcMs};
 use crate::agent::Agent;
 use crate::command::{self, Purpose};
 use crate::lag::Lag;
-use crate::native::{self, run_prefix, unique_id};
-use crate::translate;
+use crate::native::{self, run_prefix};
+use crate::translate::{self, TranslateError};
 
 /// How far the conversation about live calls is.
 #[derive(Debug, Default)]
@@ -31,7 +31,17 @@ pub(crate) struct Resync {
     /// The list is under way.
     listing: bool,
     /// Calls that the switch does not have, oldest first, and when they are given up.
-    missing: VecDeque<(Instant, SessionId)>,
+    missing: VecDeque<(Instant, Missing)>,
+}
+
+/// A call that the switch does not have.
+#[derive(Debug)]
+struct Missing {
+    session: SessionId,
+    /// When it said so, by its clock: its end was told before, and comes with the events of that time. `None`: nobody
+    /// listened when it ended.
+    told_before: Option<UtcMs>,
+    given_up: Instant,
 }
 
 impl Resync {
@@ -49,7 +59,7 @@ impl Agent {
     /// Connections were made: is this the run that we knew, and what happened meanwhile?
     pub(crate) fn connected(&mut self, core_uuid: &str, told: Option<UtcMs>) {
         counter!(names::RESYNCS, "switch" => self.switch_label()).increment(1);
-        self.lag = Lag::default();
+        (self.lag, self.newest_event) = (Lag::default(), told.unwrap_or(UtcMs(0)));
         if let Some(told) = told {
             self.lag.of(self.now(), told);
         }
@@ -61,13 +71,16 @@ impl Agent {
         for session in of_other_runs {
             self.driver.event(&session, SwitchEvent::Gone);
         }
+        self.carry_known();
         info!(switch = %self.switch, calls = self.driver.sessions().count(), "asking FreeSWITCH for its live calls");
         self.ask_for_calls();
+        self.ask_about_all_that_wait();
     }
 
     /// Every proof interval.
     pub(crate) fn look_after_calls(&mut self) {
         self.tell_ends_again();
+        self.forget_closed_connections();
         if !self.link.is_up() {
             return;
         }
@@ -79,7 +92,8 @@ impl Agent {
         }
         for session in self.sessions_where(|_, phase| is_up(phase)) {
             let seen = self.calls.get(&session).is_some_and(|call| call.seen);
-            self.resync.waiting.push_back(if seen { exists(&session) } else { dump(&session) });
+            let question = if seen { self.exists(&session) } else { self.dump(&session) };
+            self.resync.waiting.push_back(question);
         }
         self.ask();
     }
@@ -93,14 +107,16 @@ impl Agent {
             self.link.send(Purpose::Channels, ApiCall::ShowChannels);
         }
         let ours = self.sessions_where(|_, phase| is_up(phase));
-        self.resync.waiting.extend(ours.iter().map(dump));
+        let questions: Vec<_> = ours.iter().map(|session| self.dump(session)).collect();
+        self.resync.waiting.extend(questions);
         self.ask();
     }
 
     /// Is this one there? Asked before all others.
     pub(crate) fn ask_exists(&mut self, session: &SessionId) {
         if self.driver.knows(session) {
-            self.resync.waiting.push_front(exists(session));
+            let question = self.exists(session);
+            self.resync.waiting.push_front(question);
             self.ask();
         }
     }
@@ -130,7 +146,8 @@ impl Agent {
             Some(Err(error)) => return self.unreadable(&error, "the list of channels"),
             None => return,
         };
-        let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| unique_id(session)).collect();
+        let leg = |session| native::leg(session, self.calls.get(session));
+        let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| leg(session)).collect();
         let inbound = channels.rows().iter().filter(|row| row.direction() == Some(CallDirection::Inbound));
         let unknown = inbound.filter(|row| !known.contains(&*row.uuid));
         let questions: Vec<_> = unknown
@@ -144,13 +161,18 @@ impl Agent {
     pub(crate) fn dumped(&mut self, asked: Option<&SessionId>, reply: Option<&ApiResponse>) {
         match reply.map(ApiResponse::channel) {
             Some(Ok(event)) => {
-                let found = native::session_id(&self.switch, &event);
-                if let Some(asked) = asked.filter(|asked| found.as_ref() != Some(*asked)) {
-                    // The id is another call's by now.
-                    self.is_missing(asked);
-                }
-                if let (Some(session), None) = (found, translate::other_leg(&event)) {
-                    self.found_alive(session, &event);
+                let asked = asked.filter(|asked| {
+                    let is_it = self.is_its_channel(asked, &event);
+                    if !is_it {
+                        // The id is another call's by now.
+                        self.is_missing(asked);
+                    }
+                    is_it
+                });
+                match (asked, native::session_id(&self.switch, &event)) {
+                    (Some(asked), _) => self.found_alive(asked.clone(), &event),
+                    (None, Some(found)) if translate::other_leg(&event).is_none() => self.found_alive(found, &event),
+                    _ => {}
                 }
             }
             Some(Err(MessageError::Failed)) => {
@@ -164,11 +186,38 @@ impl Agent {
         self.answer_came();
     }
 
+    /// A channel carries what was made in its life, and what has moved to it.
+    fn is_its_channel(&self, session: &SessionId, event: &Event) -> bool {
+        let moved = self.calls.get(session).is_some_and(|call| call.leg.is_some());
+        let stamp: i64 = native::stamp(session).parse().unwrap_or(0);
+        moved || event.created_us().ok().flatten().is_some_and(|created| created <= stamp)
+    }
+
+    /// When a call began whose channel had been answered before, or is another than it began with.
+    fn answer_of_its_own(&mut self, session: &SessionId, event: &Event) -> Result<Option<Answer>, TranslateError> {
+        let machine = self.driver.sessions().find(|(known, _)| *known == session);
+        let answered = machine.and_then(|(_, machine)| machine.answered_at());
+        let stamp: i64 = native::stamp(session).parse().unwrap_or(0);
+        let far = || translate::other_leg_answered(event).filter(|at| *at >= translate::utc(stamp));
+        let Some(at) = answered.or_else(far) else { return Ok(None) };
+        let told = event.date_timestamp_us()?.map_or(at, translate::utc);
+        Ok(Some(Answer { at, elapsed_ms: told.since(at) }))
+    }
+
     fn found_alive(&mut self, session: SessionId, event: &Event) {
-        if !matches!(event.hangup_us(), Ok(None)) {
+        if !matches!(event.hangup_us(), Ok(None)) || self.end_conversation(&session, event) {
             return;
         }
-        match translate::answer(event, 0) {
+        let named = native::session_id(&self.switch, event).as_ref() == Some(&session);
+        let of_channel = named && translate::other_leg(event).is_none();
+        if let Some(other) = event.other_leg_unique_id().filter(|_| self.driver.knows(&session)) {
+            self.talks_to(&session, other);
+        }
+        if !of_channel {
+            self.calls.entry(session.clone()).or_default().on_answered_leg = true;
+        }
+        let answer = if of_channel { translate::answer(event, 0) } else { self.answer_of_its_own(&session, event) };
+        match answer {
             Ok(Some(answer)) => self.answered(session, event, answer, SwitchEvent::Alive),
             Ok(None) => self.found_unanswered(session, event),
             Err(error) => self.broken(&error),
@@ -176,17 +225,20 @@ impl Agent {
     }
 
     /// It waits, or it rings. What it was told may have been lost with the former connection, or with a former agent.
-    fn found_unanswered(&mut self, session: SessionId, event: &Event) {
-        let parked = translate::is_parked(event);
+    pub(crate) fn found_unanswered(&mut self, session: SessionId, event: &Event) {
+        let on_socket = translate::waits_on_socket(event);
+        let parked = on_socket || translate::is_parked(event);
         let state = self.driver.sessions().find(|(known, _)| **known == session);
         let Some((phase, granted_ms)) = state.map(|(_, machine)| (machine.phase(), machine.granted_ms())) else {
             if parked && !self.driver.finished_lately(&session) {
-                self.parked(session, event);
+                let at = event.date_timestamp_us().ok().flatten().map_or(UtcMs(0), translate::utc);
+                self.parked(session, translate::other_leg(event), at, event);
             }
             return;
         };
         let call = self.calls.entry(session.clone()).or_default();
         (call.seen, call.missing) = (true, false);
+        call.on_socket |= on_socket;
         call.admitted |= !parked;
         let again = match (phase, call.refused) {
             (Phase::Refused, Some(cause)) => Some(Command::Refuse(cause)),
@@ -224,23 +276,61 @@ impl Agent {
 
     /// The event of its end may still be on its way over the other connection.
     fn is_missing(&mut self, session: &SessionId) {
-        if !self.driver.knows(session) {
+        if !self.driver.knows(session) || self.may_have_moved(session) {
             return;
         }
+        let switch_time = self.lag.switch_time(self.now());
         let call = self.calls.entry(session.clone()).or_default();
         if !std::mem::replace(&mut call.missing, true) {
-            self.resync.missing.push_back((Instant::now() + END_AWAITED, session.clone()));
+            let now = Instant::now();
+            let told_before = switch_time.filter(|_| call.seen);
+            let missing = Missing { session: session.clone(), told_before, given_up: now + EVENTS_AWAITED };
+            self.resync.missing.push_back((now + END_AWAITED, missing));
         }
+    }
+
+    /// A former agent followed the talk to another leg: is that one there?
+    fn may_have_moved(&mut self, session: &SessionId) -> bool {
+        if self.calls.get(session).is_some_and(|call| call.seen || call.leg.is_some()) {
+            return false;
+        }
+        let machine = self.driver.sessions().find(|(known, _)| *known == session);
+        let Some(leg) = machine.and_then(|(_, machine)| last_leg(&machine.snapshot().tags)) else {
+            return false;
+        };
+        self.calls.entry(session.clone()).or_default().leg = Some(leg.clone());
+        self.legs.carry(&leg, session);
+        let question = self.dump(session);
+        self.resync.waiting.push_front(question);
+        self.ask();
+        true
     }
 
     pub(crate) fn close_missing(&mut self, now: Instant) {
         while self.resync.missing.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, session)) = self.resync.missing.pop_front() else { return };
+            let Some((_, missing)) = self.resync.missing.pop_front() else { return };
+            let behind = missing.told_before.is_some_and(|told_before| self.newest_event < told_before);
+            if behind && now < missing.given_up {
+                // The switch's events are late, and its end is among them.
+                self.resync.missing.push_back((now + END_AWAITED, missing));
+                continue;
+            }
+            let session = missing.session;
             if self.calls.get(&session).is_some_and(|call| call.missing) && self.driver.knows(&session) {
                 warn!(switch = %self.switch, session_id = %session, "FreeSWITCH does not know the call any more: closed at its last proven usage");
                 self.driver.event(&session, SwitchEvent::Gone);
             }
         }
+    }
+
+    fn exists(&self, session: &SessionId) -> (Purpose, ApiCall) {
+        let unique_id = native::leg(session, self.calls.get(session)).to_owned();
+        (Purpose::Exists(session.clone()), ApiCall::UuidExists { unique_id })
+    }
+
+    fn dump(&self, session: &SessionId) -> (Purpose, ApiCall) {
+        let unique_id = native::leg(session, self.calls.get(session)).to_owned();
+        (Purpose::Dump(session.clone()), ApiCall::UuidDump { unique_id })
     }
 
     fn unreadable(&self, error: &MessageError, what: &'static str) {
@@ -255,20 +345,19 @@ impl Agent {
     }
 }
 
+/// The leg that the machine was told of last.
+fn last_leg(tags: &[Box<str>]) -> Option<String> {
+    tags.iter().rev().find_map(|tag| tag.strip_prefix("TRANSFERRED:")).map(str::to_owned)
+}
+
 /// Not known to be over.
 fn is_up(phase: Phase) -> bool {
     !matches!(phase, Phase::Closing | Phase::Finished)
-}
-
-fn exists(session: &SessionId) -> (Purpose, ApiCall) {
-    (Purpose::Exists(session.clone()), ApiCall::UuidExists { unique_id: unique_id(session).to_owned() })
-}
-
-fn dump(session: &SessionId) -> (Purpose, ApiCall) {
-    (Purpose::Dump(session.clone()), ApiCall::UuidDump { unique_id: unique_id(session).to_owned() })
 }
 
 /// A few milliseconds of the switch's time.
 const ASKED_AT_ONCE: usize = 32;
 /// Longer than the reporting of an end usually takes; nobody talks any more meanwhile.
 const END_AWAITED: Duration = Duration::from_secs(2);
+/// Longer than the switch's heartbeat: without any event for so long its clock was set, or the end is lost.
+const EVENTS_AWAITED: Duration = Duration::from_secs(30);

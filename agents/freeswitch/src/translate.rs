@@ -1,9 +1,12 @@
 //! FreeSWITCH's events in our terms. Pure and total: an event gives news of a call, a reason to ignore it, or an error.
 //!
-//! Only inbound channels are calls to charge. The other leg of a bridge is outbound, and a loopback channel is one more
-//! leg of a call that is there already, inbound or not.
+//! As a rule only inbound channels are calls to charge. The other leg of a bridge is outbound, and a loopback channel is
+//! one more leg of a call that is there already, inbound or not: their events matter where a transfer left a call to them,
+//! and where they wait for us themselves.
 
+mod empty_balance;
 mod end;
+mod moved;
 mod offer;
 
 use agent_call::Answer;
@@ -12,16 +15,23 @@ use protocol_codecs::esl::{CallDirection, Event, EventName, FieldError};
 use types::{SessionId, UtcMs};
 
 use crate::native;
+pub(crate) use empty_balance::{left_conversation, sent_away};
 pub(crate) use end::{completed, hung_up};
-pub(crate) use offer::{is_chargeable, is_free_of_charge, never_refuse, offer, route};
+pub(crate) use moved::{Moved, diverted_past_us, loopback_source, moved, redirected_here, transferor_waits};
+pub(crate) use offer::{
+    account_of_party, codec, dialled, explicit_account, is_chargeable, is_free_of_charge, never_refuse, offer, offered,
+    rated_anew, route, transferred_offer, transfers_of,
+};
 
 /// What an event tells.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// News of a call.
+    /// News of a channel.
     Call {
-        /// Its session.
+        /// The session that is named after it, if there is one.
         session: SessionId,
+        /// Why it is not the leg that is charged, as a rule; `None`: it is.
+        other: Option<&'static str>,
         /// When the event was made, by the switch's clock.
         at: UtcMs,
         /// What happened.
@@ -44,8 +54,8 @@ pub(crate) enum News {
     Held,
     /// And took it off.
     Resumed,
-    /// It talks to this leg.
-    Bridged(Option<String>),
+    /// It talks to this leg, which was answered then.
+    Bridged(Option<String>, Option<UtcMs>),
     /// It is over; the final numbers follow.
     HungUp,
     /// It is over, with the final numbers.
@@ -81,7 +91,9 @@ pub(crate) fn translate(switch: &str, event: &Event) -> Result<Told, TranslateEr
         Some(EventName::ChannelAnswer) => News::Answered,
         Some(EventName::ChannelHold) => News::Held,
         Some(EventName::ChannelUnhold) => News::Resumed,
-        Some(EventName::ChannelBridge) => News::Bridged(event.other_leg_unique_id().map(str::to_owned)),
+        Some(EventName::ChannelBridge) => {
+            News::Bridged(event.other_leg_unique_id().map(str::to_owned), other_leg_answered(event))
+        }
         Some(EventName::ChannelHangup) => News::HungUp,
         Some(EventName::ChannelHangupComplete) => News::Completed,
         Some(EventName::Heartbeat) => return Ok(Told::Ignored("heartbeat")),
@@ -89,12 +101,14 @@ pub(crate) fn translate(switch: &str, event: &Event) -> Result<Told, TranslateEr
         Some(EventName::BackgroundJob) => return Ok(Told::Ignored("job_of_another")),
         _ => return Ok(Told::Ignored("unknown_event")),
     };
-    if let Some(reason) = other_leg(event) {
-        return Ok(Told::Ignored(reason));
-    }
     let session = native::session_id(switch, event).ok_or(TranslateError::Nameless)?;
     let at = event.date_timestamp_us()?.ok_or(TranslateError::Timeless)?;
-    Ok(Told::Call { session, at: utc(at), news })
+    Ok(Told::Call { session, other: other_leg(event), at: utc(at), news })
+}
+
+/// When the leg was answered that this channel talks to.
+pub(crate) fn other_leg_answered(event: &Event) -> Option<UtcMs> {
+    event.micros("Other-Leg-Channel-Answered-Time").ok().flatten().map(utc)
 }
 
 /// Why this channel is not the leg that is charged; `None`: it is.
@@ -124,10 +138,24 @@ pub(crate) fn is_parked(event: &Event) -> bool {
     event.variable("current_application") == Some("park")
 }
 
+/// It waits on the dialplan's `socket` application, ours or another's.
+pub(crate) fn waits_on_socket(event: &Event) -> bool {
+    event.variable("current_application") == Some("socket")
+}
+
 /// Set when a call is admitted, so that a later agent knows it.
 pub(crate) const SESSION_VARIABLE: &str = "tollkeeper_session";
 /// Set with it: what was dialled.
 pub(crate) const DIALLED_VARIABLE: &str = "tollkeeper_dialled";
+/// FreeSWITCH's own: the context to which a leg is transferred that is told only a number, as by REFER.
+pub(crate) const TRANSFER_CONTEXT_VARIABLE: &str = "force_transfer_context";
+/// FreeSWITCH's own: names of the variables that legs called by this one get too.
+pub(crate) const EXPORTS_VARIABLE: &str = "export_vars";
+
+/// Set when a call that waits on the socket application is admitted: the dialplan behind it refuses all others.
+pub(crate) const ADMITTED_VARIABLE: &str = "tollkeeper_admitted";
+/// Set when a caller without credit is sent to hear of it.
+pub(crate) const EMPTY_BALANCE_VARIABLE: &str = "tollkeeper_empty_balance";
 
 /// Whole milliseconds, rounded down: differences of two are off by less than one.
 pub(crate) fn utc(micros: i64) -> UtcMs {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use agent_call::SwitchEvent;
-use agent_runtime::{Backoff, CallDriver, Order, UnknownEnd, names};
+use agent_runtime::{CallDriver, Order, UnknownEnd, names};
 use metrics::counter;
 use protocol_codecs::evapi::{CallFields, EndCause, FromKamailio, ReplyStatus, ToKamailio};
-use tokio::time::{Duration, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use types::{ReleaseCause, SessionId};
@@ -49,7 +49,7 @@ impl Agent {
     /// Loads the open sessions from the charging core, trying for ever, then connects and serves until shutdown. Kamailio
     /// sees no agent before the core has answered, and treats new calls as its configuration says for that case.
     pub async fn run(mut parts: AgentParts) {
-        if !restored(&mut parts).await {
+        if !parts.driver.restored(parts.config.reconnect_longest.std(), &parts.shutdown).await {
             return;
         }
         let (config, link_shutdown) = (&parts.config, CancellationToken::new());
@@ -282,30 +282,5 @@ impl Agent {
 
     fn ignored(&self, reason: &'static str) {
         counter!(names::EVENTS_IGNORED, "switch" => self.switch_label(), "reason" => reason).increment(1);
-    }
-}
-
-/// False: shut down before the core answered.
-async fn restored(parts: &mut AgentParts) -> bool {
-    let mut backoff = Backoff::new(Duration::from_millis(200), parts.config.reconnect_longest.std());
-    loop {
-        let restored = tokio::select! {
-            restored = parts.driver.restore() => restored,
-            () = parts.shutdown.cancelled() => return false,
-        };
-        match restored {
-            Ok(sessions) => {
-                info!(switch = %parts.switch.name, sessions, "open sessions loaded from the charging core");
-                return true;
-            }
-            Err(failure) => {
-                let wait = backoff.next_wait();
-                warn!(switch = %parts.switch.name, error = &failure as &dyn std::error::Error, ?wait, "the charging core does not answer; Kamailio is not connected before it does");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = parts.shutdown.cancelled() => return false,
-                }
-            }
-        }
     }
 }

@@ -185,7 +185,7 @@ impl LinkTask {
             () = self.shutdown.cancelled() => return Err(LinkFault::Shutdown),
         };
         let stream = stream.map_err(|_| LinkFault::ConnectTimeout(CONNECT_TIMEOUT))?.map_err(LinkFault::Connect)?;
-        stream.set_nodelay(true).map_err(LinkFault::Connect)?;
+        agent_runtime::watch_peer(&stream).map_err(LinkFault::Connect)?;
         let mut connection = Framed::new(stream, AgentCodec::default());
         let hello = ToKamailio::Hello {
             protocol: PROTOCOL,

@@ -1,7 +1,7 @@
 //! What every agent needs besides its wire: a clock, reconnecting, and the call driver that carries out what the call
 //! machines ask for. Knows no switch.
 //!
-//! * plumbing: [`Clock`], [`Backoff`]
+//! * plumbing: [`Clock`], [`Backoff`], [`watch_peer`]
 //! * calls: [`CallDriver`] owns the machines of one switch instance, [`CallLog`] keeps proofs of life over a crash
 
 mod backoff;
@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod driver;
 mod metric;
+mod peer;
 
 pub use backoff::Backoff;
 pub use call_log::{CallLog, CallLogError, Proof};
@@ -17,3 +18,4 @@ pub use clock::Clock;
 pub use config::{CallConfig, UnknownCalls};
 pub use driver::{CallDriver, DriverParts, Order, UnknownEnd};
 pub use metric::{describe_metrics, names};
+pub use peer::watch_peer;

@@ -222,9 +222,8 @@ impl Activity {
         if day > self.day {
             (self.day, self.day_cost) = (day, Money::ZERO);
         }
-        if day == self.day {
-            self.day_cost += cost;
-        }
+        // On a clock that went back, too: what was spent on the later day still counts.
+        self.day_cost += cost;
         if started {
             self.starts.retain(|start| is_in_minute(*start, at) || *start > at);
             self.starts.push_back(at);
@@ -237,7 +236,7 @@ impl Activity {
     }
 
     pub fn cost_of_day(&self, day: i64) -> Money {
-        if day == self.day { self.day_cost } else { Money::ZERO }
+        if day <= self.day { self.day_cost } else { Money::ZERO }
     }
 
     pub fn starts_last_minute(&self, now: UtcMs) -> u32 {
@@ -281,6 +280,16 @@ mod tests {
         // A correction of what was counted before takes it back.
         activity.count(at(61), 2, money(-4), false);
         assert_eq!((activity.cost_last_hour(at(61)), activity.cost_of_day(2)), (money(2), money(0)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_open_the_day_again() {
+        let mut activity = Activity::default();
+        activity.count(UtcMs(0), 20_000, money(3), false);
+        assert_eq!(activity.cost_of_day(19_999), money(3));
+        activity.count(UtcMs(0), 19_999, money(2), false);
+        assert_eq!((activity.cost_of_day(19_999), activity.cost_of_day(20_000)), (money(5), money(5)));
+        assert_eq!(activity.cost_of_day(20_001), money(0));
     }
 
     #[test]

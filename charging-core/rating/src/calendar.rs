@@ -1,6 +1,5 @@
-//! When a row of a rating plan applies: days by year, month, day and weekday, from a time of day until midnight. UTC.
-
-use types::UtcMs;
+//! When a row of a rating plan applies: days by year, month, day and weekday, from a time of day until another or until
+//! midnight, all as the tenant's wall clock shows them.
 
 /// Milliseconds of a day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -44,21 +43,29 @@ pub(crate) struct Timing {
     pub month_days: Values,
     /// 0 is Sunday, 6 Saturday.
     pub week_days: Values,
-    /// Start of validity in the day; it lasts until 24:00.
+    /// Start of validity in the day.
     pub start_ms: i64,
+    /// Its end: the first millisecond after it, [`DAY_MS`] for midnight.
+    pub end_ms: i64,
 }
 
 impl Timing {
     /// Applies at every instant.
-    pub(crate) const ALWAYS: Self =
-        Self { years: Values::Any, months: Values::Any, month_days: Values::Any, week_days: Values::Any, start_ms: 0 };
+    pub(crate) const ALWAYS: Self = Self {
+        years: Values::Any,
+        months: Values::Any,
+        month_days: Values::Any,
+        week_days: Values::Any,
+        start_ms: 0,
+        end_ms: DAY_MS,
+    };
 
     pub(crate) fn is_always(&self) -> bool {
         *self == Self::ALWAYS
     }
 
     pub(crate) fn applies(&self, at: &Instant) -> bool {
-        at.ms_of_day >= self.start_ms
+        (self.start_ms..self.end_ms).contains(&at.ms_of_day)
             && self.week_days.holds(at.week_day)
             && self.month_days.holds(at.month_day)
             && self.months.holds(at.month)
@@ -85,8 +92,9 @@ pub(crate) struct Instant {
 }
 
 impl Instant {
-    pub(crate) fn of(time: UtcMs) -> Self {
-        let (day, ms_of_day) = (time.0.div_euclid(DAY_MS), time.0.rem_euclid(DAY_MS));
+    /// From milliseconds since 1970-01-01T00:00:00 on the same clock.
+    pub(crate) fn of(local_ms: i64) -> Self {
+        let (day, ms_of_day) = (local_ms.div_euclid(DAY_MS), local_ms.rem_euclid(DAY_MS));
         // Howard Hinnant's days algorithm: the year counted from March ends with the leap day.
         let shifted = day + 719_468;
         let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -109,6 +117,11 @@ impl Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::UtcMs;
+
+    fn instant(text: &str) -> Instant {
+        Instant::of(text.parse::<UtcMs>().unwrap_or_default().0)
+    }
 
     #[test]
     fn days_are_taken_apart() {
@@ -120,7 +133,7 @@ mod tests {
             ("1969-12-31T23:59:59Z", (1969, 12, 31, 3, 86_399_000)),
         ];
         for (text, expected) in rows {
-            let at = Instant::of(text.parse().unwrap_or_default());
+            let at = instant(text);
             assert_eq!((at.year, at.month, at.month_day, at.week_day, at.ms_of_day), expected, "{text}");
         }
     }
@@ -135,8 +148,21 @@ mod tests {
             ("2026-11-20T23:59:59Z", true),
             ("2026-11-21T18:00:00Z", false),
         ] {
-            assert_eq!(working_evening.applies(&Instant::of(text.parse().unwrap_or_default())), applies, "{text}");
+            assert_eq!(working_evening.applies(&instant(text)), applies, "{text}");
         }
         assert!(!working_evening.is_always() && Timing::ALWAYS.is_always());
+    }
+
+    #[test]
+    fn a_timing_with_an_end_is_over_then() {
+        let morning = Timing { start_ms: 8 * 3_600_000, end_ms: 12 * 3_600_000, ..Timing::ALWAYS };
+        for (text, applies) in [
+            ("2026-11-20T07:59:59.999Z", false),
+            ("2026-11-20T08:00:00Z", true),
+            ("2026-11-20T11:59:59.999Z", true),
+            ("2026-11-20T12:00:00Z", false),
+        ] {
+            assert_eq!(morning.applies(&instant(text)), applies, "{text}");
+        }
     }
 }

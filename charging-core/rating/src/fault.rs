@@ -127,13 +127,13 @@ pub enum Problem {
     #[error("expected a time such as 2026-01-31T00:00:00Z (UTC), or nothing for always")]
     Time,
     /// Not a time of day.
-    #[error("expected a time of day such as 08:00:00")]
+    #[error("expected a time of day such as 08:00:00, or 08:00:00;11:59:59")]
     TimeOfDay,
     /// A schedule word or a day counted from the month's end.
     #[error("a schedule for actions cannot time a price; give the rating plan a timing with a time of day")]
     Schedule,
-    /// `start;end`.
-    #[error("a price has no end of its own; give the start only, and a second timing from the end on")]
+    /// `start;end` with the end before the start.
+    #[error("ends before it starts; give two timings, one until 24:00:00 and one from 00:00:00 on")]
     TimeRange,
     /// The old Direction column with something else than `*out`.
     #[error("only direction *out is priced; remove the row")]
@@ -162,6 +162,14 @@ pub enum Problem {
     /// The rate starts later than the session.
     #[error("no group starts at 0, so the begin of a session has no price and destinations at this rate are refused")]
     NoFirstGroup,
+    /// A group begins within a step of the one before.
+    #[error(
+        "begins within a step of line {line}, which then reaches into this group; begin at a multiple of its increment"
+    )]
+    Uneven {
+        /// The line of the group before.
+        line: u64,
+    },
     /// Prices have no common small fraction.
     #[error("price of an increment needs fractions of a nano unit beyond 1/{limit}; use a rounder rate unit")]
     TooFine {

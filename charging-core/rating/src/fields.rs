@@ -93,13 +93,14 @@ pub(crate) fn max_cost(cell: &str) -> Result<Option<Money>, Problem> {
 /// One row of Timings that a price may use. The number names the column at fault.
 pub(crate) fn timing(cells: [&str; 5]) -> Result<Timing, (usize, Problem)> {
     let [years, months, month_days, week_days, time] = cells;
-    let start_ms = time_of_day(time).map_err(|problem| (5, problem))?;
+    let (start_ms, end_ms) = times_of_day(time).map_err(|problem| (5, problem))?;
     Ok(Timing {
         years: values(years, 0..=9999).map_err(|problem| (1, problem))?,
         months: values(months, 1..=12).map_err(|problem| (2, problem))?,
         month_days: values(month_days, 1..=31).map_err(|problem| (3, problem))?,
         week_days: values(week_days, 0..=7).map_err(|problem| (4, problem))?.map(|day| if day == 7 { 0 } else { day }),
         start_ms,
+        end_ms,
     })
 }
 
@@ -117,16 +118,21 @@ fn values(cell: &str, range: RangeInclusive<u16>) -> Result<Values, Problem> {
     parsed.collect::<Result<Vec<u16>, _>>().map(|values| Values::Of(values.into()))
 }
 
-fn time_of_day(cell: &str) -> Result<i64, Problem> {
+/// Start, or `start;end`, the end being the last second that counts, or `24:00:00`.
+fn times_of_day(cell: &str) -> Result<(i64, i64), Problem> {
     if cell.starts_with('*') && cell != ANY {
         return Err(Problem::Schedule);
     }
     if cell.is_empty() || cell == ANY {
-        return Ok(0);
+        return Ok((0, DAY_MS));
     }
-    if cell.contains(';') {
-        return Err(Problem::TimeRange);
-    }
+    let Some((start, end)) = cell.split_once(';') else { return Ok((time_of_day(cell)?, DAY_MS)) };
+    let start_ms = time_of_day(start)?;
+    let end_ms = if end == "24:00:00" { DAY_MS } else { time_of_day(end)? + 1000 };
+    if start_ms < end_ms { Ok((start_ms, end_ms)) } else { Err(Problem::TimeRange) }
+}
+
+fn time_of_day(cell: &str) -> Result<i64, Problem> {
     let mut parts = cell.split(':').map(|part| {
         let two_digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
         if two_digits { part.parse::<i64>().ok() } else { None }
@@ -174,23 +180,29 @@ mod tests {
     }
 
     #[test]
-    fn times_of_day() {
+    fn times_of_day_are_start_and_end() {
         let rows = [
-            ("", Ok(0)),
-            ("*any", Ok(0)),
-            ("00:00:00", Ok(0)),
-            ("08:30:01", Ok(30_601_000)),
-            ("23:59:59", Ok(86_399_000)),
+            ("", Ok((0, DAY_MS))),
+            ("*any", Ok((0, DAY_MS))),
+            ("00:00:00", Ok((0, DAY_MS))),
+            ("08:30:01", Ok((30_601_000, DAY_MS))),
+            ("23:59:59", Ok((86_399_000, DAY_MS))),
+            ("00:00:00;11:59:59", Ok((0, DAY_MS / 2))),
+            ("18:00:00;23:59:59", Ok((64_800_000, DAY_MS))),
+            ("18:00:00;24:00:00", Ok((64_800_000, DAY_MS))),
+            ("08:00:00;08:00:00", Ok((28_800_000, 28_801_000))),
+            ("18:00:00;06:00:00", Err(Problem::TimeRange)),
             ("24:00:00", Err(Problem::TimeOfDay)),
             ("12:60:00", Err(Problem::TimeOfDay)),
             ("8:00:00", Err(Problem::TimeOfDay)),
             ("08:00", Err(Problem::TimeOfDay)),
             ("+8:00:00", Err(Problem::TimeOfDay)),
-            ("00:00:00;11:59:59", Err(Problem::TimeRange)),
+            ("08:00:00;", Err(Problem::TimeOfDay)),
+            ("08:00:00;09:00:00;10:00:00", Err(Problem::TimeOfDay)),
             ("*asap", Err(Problem::Schedule)),
         ];
         for (text, expected) in rows {
-            assert_eq!(time_of_day(text), expected, "{text:?}");
+            assert_eq!(times_of_day(text), expected, "{text:?}");
         }
         assert_eq!(timing(["*any", "*any", "-1", "*any", ""]).err(), Some((3, Problem::Schedule)));
         assert_eq!(timing(["", "13", "", "", ""]).err(), Some((2, Problem::Whole { from: 1, to: 12 })));

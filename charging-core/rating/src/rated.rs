@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use types::charging::Service;
 use types::{Money, UtcMs};
 
-use crate::plan::{Number, Plan};
-use crate::rounding::{Rounding, Step};
-use crate::rows::MaxCostStrategy;
-use crate::spans::{NANOS_PER_MS, Span, spans};
-use crate::tariff::{Binding, Profile};
+use crate::meter::Meter;
+use crate::options::Tax;
+use crate::plan::{Plan, Query, Refusal};
+use crate::rounding::Rounding;
+use crate::search::{Found, Search};
+use crate::spans::{NANOS_PER_MS, spans};
 
 /// What applies to one session: found by [`Plan::resolve`], small and cheap to copy.
 ///
@@ -19,14 +21,11 @@ pub struct Rated<'p> {
     pub(crate) plan: &'p Plan,
     pub(crate) voice: bool,
     pub(crate) start: UtcMs,
-    pub(crate) profile: &'p Profile,
-    /// Index of the activation in force at the start.
-    pub(crate) activation: usize,
-    pub(crate) number: Number,
-    /// All that may apply to the number under this activation.
-    pub(crate) bindings: &'p [Binding],
-    /// The one in force at the start.
-    pub(crate) binding: &'p Binding,
+    pub(crate) search: Search<'p>,
+    /// What applies at the start.
+    pub(crate) found: Found<'p>,
+    /// When another plan may apply.
+    pub(crate) plan_changes: Option<UtcMs>,
 }
 
 impl fmt::Debug for Rated<'_> {
@@ -42,17 +41,39 @@ impl fmt::Debug for Rated<'_> {
 }
 
 impl<'p> Rated<'p> {
-    /// The price of `usage`. Nothing used costs nothing, not even the connect fee.
+    pub(crate) fn new(plan: &'p Plan, query: &Query<'_>) -> Result<Self, Refusal> {
+        let search = Search::new(plan, query)?;
+        let (found, plan_changes) = search.at(query.start);
+        Ok(Self {
+            plan,
+            voice: query.service == Service::Voice,
+            start: query.start,
+            search,
+            found: found?,
+            plan_changes,
+        })
+    }
+
+    /// What is charged for `usage`, tax included. Nothing used costs nothing, not even the connect fee.
     ///
     /// [`Rounding::Running`] never falls as usage grows, and is never below [`Rounding::Final`]. The work depends on
-    /// the number of rate changes in the session, not on its length.
+    /// the number of rate changes in the session, not on its length. A price beyond [`Money::LIMIT`] is given as that
+    /// limit; [`Rated::quote`] refuses it.
     pub fn price(&self, usage: u64, rounding: Rounding) -> Money {
         let meter = self.run(self.base(usage));
-        match rounding {
+        let tax = self.tax();
+        let charged = match rounding {
             _ if usage == 0 => Money::ZERO,
-            Rounding::Running => meter.running().max(meter.floor),
-            Rounding::Final => meter.step.round(meter.ticks, self.plan.per_nano),
-        }
+            Rounding::Running => {
+                let net = meter.running().max(meter.floor);
+                tax.map_or(net, |tax| tax.added_up_to(net))
+            }
+            Rounding::Final => {
+                let net = meter.rounded();
+                tax.map_or(net, |tax| tax.added_to(net))
+            }
+        };
+        charged.min(Money::LIMIT)
     }
 
     /// The largest usage from `already` to `billable(limit)` whose running price is at most `amount`; `already` if there
@@ -60,8 +81,9 @@ impl<'p> Rated<'p> {
     /// partly used at `already` is paid and counts whole.
     pub fn max_usage(&self, already: u64, limit: u64, amount: Money) -> u64 {
         let limit = self.base(limit.max(already));
+        let amount = self.tax().map_or(amount, |tax| tax.most_net(amount));
         let mut meter = Meter::new(self.plan.per_nano);
-        for span in spans(self) {
+        for span in spans(self, limit) {
             if meter.position >= limit {
                 break;
             }
@@ -84,13 +106,13 @@ impl<'p> Rated<'p> {
         self.outer(self.run(self.base(usage)).position)
     }
 
-    /// The rate in force at `usage`: per minute for voice (to the nearest nano unit), per rate unit as written for
-    /// anything else. Zero usage asks for the first increment's.
+    /// The rate in force at `usage` as the plan has it, so before a tax that is added: per minute for voice (to the
+    /// nearest nano unit), per rate unit as written for anything else. Zero usage asks for the first increment's.
     pub fn per_minute_rate(&self, usage: u64) -> Money {
         let mut meter = Meter::new(self.plan.per_nano);
         let limit = self.base(usage).max(1);
         let mut rate = Money::ZERO;
-        for span in spans(self) {
+        for span in spans(self, limit) {
             if meter.position >= limit {
                 break;
             }
@@ -108,19 +130,34 @@ impl<'p> Rated<'p> {
 
     /// The destination whose rate applies at the start, `*any` if the number matched none.
     pub fn destination_id(&self) -> &'p str {
-        self.plan.destination_rates.get(self.binding.destination_rate).map_or("", |rate| &rate.destination)
+        self.plan.rate_of(self.found.binding).map_or("", |(destination_rate, _)| &destination_rate.destination)
     }
 
     /// The tag in Rates that applies at the start.
     pub fn rate_id(&self) -> &'p str {
-        let rate = self.plan.destination_rates.get(self.binding.destination_rate);
-        rate.and_then(|rate| self.plan.rates.get(rate.rate)).map_or("", |rate| &rate.id)
+        self.plan.rate_of(self.found.binding).map_or("", |(_, rate)| &rate.id)
     }
 
     /// The rating plan in force at the start.
     pub fn rating_plan_id(&self) -> &'p str {
-        let plan = self.profile.get(self.activation).map(|activation| activation.rating_plan);
-        plan.and_then(|plan| self.plan.rating_plans.get(plan)).map_or("", |plan| &plan.id)
+        &self.found.rating_plan.id
+    }
+
+    /// The subject whose profile has the rate: the one that was asked for, a prefix of it, `*any`, or a fallback subject.
+    pub fn subject(&self) -> &'p str {
+        self.found.subject
+    }
+
+    /// The part of `number`, which is the one that was asked for, that a rate was found for; empty for `*any`.
+    pub fn matched_prefix<'n>(&self, number: &'n str) -> &'n str {
+        let matched = self.found.matched;
+        let number = if matched.behind_plus { number.strip_prefix('+').unwrap_or(number) } else { number };
+        number.get(..usize::from(matched.length)).unwrap_or_default()
+    }
+
+    /// The tax on this session's price.
+    pub fn tax(&self) -> Option<Tax> {
+        self.search.tenant().options.tax
     }
 
     /// The start that was asked for.
@@ -134,9 +171,9 @@ impl<'p> Rated<'p> {
     }
 
     /// The meter after `limit` base units.
-    fn run(&self, limit: u64) -> Meter {
+    pub(crate) fn run(&self, limit: u64) -> Meter {
         let mut meter = Meter::new(self.plan.per_nano);
-        for span in spans(self) {
+        for span in spans(self, limit) {
             if meter.position >= limit {
                 break;
             }
@@ -156,89 +193,6 @@ impl<'p> Rated<'p> {
     /// Whole milliseconds within the base units.
     pub(crate) const fn outer(&self, position: u64) -> u64 {
         if self.voice { position / NANOS_PER_MS } else { position }
-    }
-}
-
-/// Adds up increments, exactly.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Meter {
-    /// Base units paid for so far.
-    pub position: u64,
-    /// Exact price so far.
-    pub ticks: i128,
-    /// The rounding with the most decimals among the spans so far.
-    pub step: Step,
-    /// The running price at the end of the last span that rounded otherwise; later ones must not fall below.
-    pub floor: Money,
-    per_nano: i128,
-    entered: bool,
-}
-
-impl Meter {
-    pub(crate) const fn new(per_nano: i128) -> Self {
-        let step = Step { method: crate::rounding::RoundingMethod::Up, decimals: 9 };
-        Self { position: 0, ticks: 0, step, floor: Money::ZERO, per_nano, entered: false }
-    }
-
-    /// Increments of `span` that usage up to `limit` pays for.
-    pub(crate) fn increments(&self, span: &Span<'_>, limit: u64) -> u64 {
-        span.to.min(limit).saturating_sub(self.position).div_ceil(span.group.increment)
-    }
-
-    /// Begins to pay at a span: the first one brings the connect fee, each one its rounding.
-    pub(crate) fn enter(&mut self, span: &Span<'_>) {
-        let step = span.destination_rate.step;
-        if !self.entered {
-            self.entered = true;
-            self.step = step;
-            let fee = self.ticks_of(span.rate.connect_fee);
-            self.ticks = self.free_from(span).map_or(fee, |free_from| fee.min(free_from));
-        } else if step.decimals > self.step.decimals {
-            self.floor = self.floor.max(self.running());
-            self.step = step;
-        }
-    }
-
-    /// Pays `increments` of the span.
-    pub(crate) fn pay(&mut self, span: &Span<'_>, increments: u64) {
-        let cost = i128::from(increments).saturating_mul(span.group.ticks);
-        let ticks = self.ticks.saturating_add(cost);
-        self.ticks = self.free_from(span).map_or(ticks, |free_from| ticks.min(free_from.max(self.ticks)));
-        let units = u128::from(increments) * u128::from(span.group.increment);
-        self.position = u64::try_from(u128::from(self.position) + units).unwrap_or(u64::MAX);
-    }
-
-    /// How many of `wanted` increments leave the running price at or below `amount`, and the cost below a maximum that
-    /// disconnects.
-    fn affordable(&self, span: &Span<'_>, amount: Money, wanted: u64) -> u64 {
-        let mut most = self.step.most_ticks(amount, self.per_nano);
-        if let Some((max, MaxCostStrategy::Disconnect)) = span.destination_rate.max_cost {
-            most = most.min(self.ticks_of(max));
-        }
-        let left = most.saturating_sub(self.ticks);
-        if left < 0 {
-            return 0;
-        }
-        let free = self.free_from(span).is_some_and(|free_from| free_from <= most);
-        if free || span.group.ticks == 0 {
-            return wanted;
-        }
-        u64::try_from(left / span.group.ticks).unwrap_or(u64::MAX).min(wanted)
-    }
-
-    pub(crate) fn running(&self) -> Money {
-        self.step.running(self.ticks, self.per_nano)
-    }
-
-    fn free_from(&self, span: &Span<'_>) -> Option<i128> {
-        match span.destination_rate.max_cost {
-            Some((max, MaxCostStrategy::Free)) => Some(self.ticks_of(max)),
-            _ => None,
-        }
-    }
-
-    fn ticks_of(&self, amount: Money) -> i128 {
-        amount.nanos().saturating_mul(self.per_nano)
     }
 }
 

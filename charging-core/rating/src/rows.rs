@@ -9,6 +9,7 @@ use types::{Money, UtcMs};
 use crate::calendar::Timing;
 use crate::fault::{LoadFault, Problem};
 use crate::fields;
+use crate::geography::Destinations;
 use crate::rounding::RoundingMethod;
 use crate::tables::{Table, Tables};
 
@@ -16,7 +17,7 @@ use crate::tables::{Table, Tables};
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub timings: Vec<TimingRow>,
-    pub destinations: Vec<DestinationRow>,
+    pub destinations: Destinations,
     pub rates: Vec<RateRow>,
     pub destination_rates: Vec<DestinationRateRow>,
     pub rating_plans: Vec<RatingPlanRow>,
@@ -29,12 +30,6 @@ pub(crate) struct TimingRow {
     pub tag: Box<str>,
     /// A schedule for actions is no fault until a rating plan uses it: the fault that it is then.
     pub timing: Result<Timing, LoadFault>,
-}
-
-#[derive(Debug)]
-pub(crate) struct DestinationRow {
-    pub id: Box<str>,
-    pub prefix: Box<str>,
 }
 
 #[derive(Debug)]
@@ -88,49 +83,63 @@ pub(crate) struct ProfileRow {
     pub fallback: Box<[Box<str>]>,
 }
 
-/// Reads all tables. The canonical texts hold every row that counts, in the order of the file.
-pub(crate) fn read(tables: &Tables, faults: &mut Vec<LoadFault>) -> (Rows, Tables) {
-    let mut rows = Rows::default();
-    let mut canonical = Tables::default();
-    for table in Table::ALL {
-        let mut reader =
-            TableReader { table, faults, canonical: WriterBuilder::new().flexible(true).from_writer(vec![]) };
-        let text = tables.text(table);
+/// What was read of a plan: the rows, the canonical texts (every row that counts, in the order of the file), the faults.
+#[derive(Debug, Default)]
+pub(crate) struct TableTexts {
+    pub rows: Rows,
+    pub canonical: Tables,
+    pub faults: Vec<LoadFault>,
+}
+
+impl TableTexts {
+    /// Reads one table. Tells `progress` now and then how many bytes of it are done.
+    pub(crate) fn read(&mut self, table: Table, text: &str, progress: &mut dyn FnMut(u64)) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let canonical = WriterBuilder::new().flexible(true).from_writer(Vec::with_capacity(text.len()));
+        let mut reader = TableReader { table, faults: &mut self.faults, canonical, progress };
+        let rows = &mut self.rows;
         match table {
-            Table::Timings => rows.timings = reader.rows(text, timing),
-            Table::Destinations => rows.destinations = reader.rows(text, destination),
-            Table::Rates => rows.rates = reader.rows(text, rate),
-            Table::DestinationRates => rows.destination_rates = reader.rows(text, destination_rate),
-            Table::RatingPlans => rows.rating_plans = reader.rows(text, rating_plan),
-            Table::RatingProfiles => rows.profiles = reader.rows(text, profile),
+            Table::Timings => reader.each(text, |cells| rows.timings.extend(timing(cells))),
+            Table::Destinations => {
+                // An estimate: short rows, half of each the prefix.
+                rows.destinations.reserve(text.len() / 16, text.len() / 2);
+                reader.each(text, |cells| destination(cells, &mut rows.destinations));
+            }
+            Table::Rates => reader.each(text, |cells| rows.rates.extend(rate(cells))),
+            Table::DestinationRates => {
+                reader.each(text, |cells| rows.destination_rates.extend(destination_rate(cells)))
+            }
+            Table::RatingPlans => reader.each(text, |cells| rows.rating_plans.extend(rating_plan(cells))),
+            Table::RatingProfiles => reader.each(text, |cells| rows.profiles.extend(profile(cells))),
         }
-        *canonical.text_mut(table) = reader.canonical_text();
+        *self.canonical.text_mut(table) = reader.canonical_text();
     }
-    (rows, canonical)
 }
 
 struct TableReader<'f> {
     table: Table,
     faults: &'f mut Vec<LoadFault>,
     canonical: csv::Writer<Vec<u8>>,
+    progress: &'f mut dyn FnMut(u64),
 }
 
 impl TableReader<'_> {
-    fn rows<Row>(&mut self, text: &str, row: impl Fn(&mut Cells<'_>) -> Option<Row>) -> Vec<Row> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    fn each(&mut self, text: &str, mut row: impl FnMut(&mut Cells<'_>)) {
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .comment(Some(b'#'))
             .trim(Trim::All)
             .from_reader(text.as_bytes());
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            match record {
-                Ok(record) => {
+        let mut record = StringRecord::new();
+        let mut since_progress = 0;
+        loop {
+            match reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {
                     let line = line_of(text, &record);
                     if record.iter().any(|cell| !cell.is_empty()) {
-                        rows.extend(self.row(line, &record, &row));
+                        self.row(line, &record, &mut row);
                     }
                 }
                 Err(error) => {
@@ -144,16 +153,16 @@ impl TableReader<'_> {
                     });
                 }
             }
+            since_progress += 1;
+            if since_progress == ROWS_PER_PROGRESS {
+                since_progress = 0;
+                (self.progress)(reader.position().byte());
+            }
         }
-        rows
+        (self.progress)(u64::try_from(text.len()).unwrap_or(u64::MAX));
     }
 
-    fn row<Row>(
-        &mut self,
-        line: u64,
-        record: &StringRecord,
-        row: &impl Fn(&mut Cells<'_>) -> Option<Row>,
-    ) -> Option<Row> {
+    fn row(&mut self, line: u64, record: &StringRecord, row: &mut impl FnMut(&mut Cells<'_>)) {
         let table = self.table;
         let mut cells: Vec<&str> = record.iter().collect();
         // The old layout: a leading Direction in RatingProfiles, and CdrStatQueueIds behind.
@@ -174,9 +183,8 @@ impl TableReader<'_> {
             if self.canonical.write_record(&cells_of_row.cells).is_err() {
                 cells_of_row.fault(None, "", Problem::Malformed);
             }
-            return row(&mut cells_of_row).filter(|_| !cells_of_row.faulty);
+            row(&mut cells_of_row);
         }
-        None
     }
 
     fn canonical_text(self) -> String {
@@ -213,11 +221,20 @@ impl<'r> Cells<'r> {
     }
 
     fn id(&mut self, column: usize) -> Box<str> {
+        self.present(column).into()
+    }
+
+    fn present(&mut self, column: usize) -> &'r str {
         let cell = self.cell(column);
         if cell.is_empty() {
             self.fault(Some(column), "", Problem::Empty);
         }
-        cell.into()
+        cell
+    }
+
+    /// A row with a fault is none: nothing is made of half of it.
+    fn whole<Row>(&self, row: Row) -> Option<Row> {
+        if self.faulty { None } else { Some(row) }
     }
 
     /// The value of a cell, or a fault and nothing; the row's other cells are still looked at.
@@ -245,15 +262,17 @@ fn timing(cells: &mut Cells<'_>) -> Option<TimingRow> {
             return None;
         }
     };
-    Some(TimingRow { line: cells.line, tag, timing })
+    cells.whole(TimingRow { line: cells.line, tag, timing })
 }
 
-fn destination(cells: &mut Cells<'_>) -> Option<DestinationRow> {
-    let (id, prefix) = (cells.id(0), cells.id(1));
+fn destination(cells: &mut Cells<'_>, destinations: &mut Destinations) {
+    let (id, prefix) = (cells.present(0), cells.present(1));
     if prefix.len() > MAX_PREFIX_BYTES {
-        cells.fault(Some(1), &prefix, Problem::TooLong { limit: MAX_PREFIX_BYTES });
+        cells.fault(Some(1), prefix, Problem::TooLong { limit: MAX_PREFIX_BYTES });
     }
-    Some(DestinationRow { id, prefix })
+    if !cells.faulty {
+        destinations.push(id, prefix);
+    }
 }
 
 fn rate(cells: &mut Cells<'_>) -> Option<RateRow> {
@@ -271,7 +290,7 @@ fn rate(cells: &mut Cells<'_>) -> Option<RateRow> {
     if increment == 0 {
         cells.fault(Some(4), cells.cell(4), Problem::Zero);
     }
-    Some(RateRow { line: cells.line, id, connect_fee, rate, unit: unit.max(1), increment, start })
+    cells.whole(RateRow { line: cells.line, id, connect_fee, rate, unit: unit.max(1), increment, start })
 }
 
 fn destination_rate(cells: &mut Cells<'_>) -> Option<DestinationRateRow> {
@@ -288,7 +307,8 @@ fn destination_rate(cells: &mut Cells<'_>) -> Option<DestinationRateRow> {
             None
         }
     };
-    Some(DestinationRateRow { line: cells.line, id, destination, rate, method: method?, decimals: decimals?, max_cost })
+    let (method, decimals) = (method?, decimals?);
+    cells.whole(DestinationRateRow { line: cells.line, id, destination, rate, method, decimals, max_cost })
 }
 
 fn rating_plan(cells: &mut Cells<'_>) -> Option<RatingPlanRow> {
@@ -298,7 +318,7 @@ fn rating_plan(cells: &mut Cells<'_>) -> Option<RatingPlanRow> {
         timing => timing,
     };
     let weight = cells.parse(3, fields::weight)?;
-    Some(RatingPlanRow { line: cells.line, id, destination_rate, timing: timing.into(), weight })
+    cells.whole(RatingPlanRow { line: cells.line, id, destination_rate, timing: timing.into(), weight })
 }
 
 fn profile(cells: &mut Cells<'_>) -> Option<ProfileRow> {
@@ -306,17 +326,12 @@ fn profile(cells: &mut Cells<'_>) -> Option<ProfileRow> {
     let activation = cells.parse(3, fields::activation);
     let rating_plan = cells.id(4);
     let fallback = cells.cell(5).split(';').map(str::trim).filter(|subject| !subject.is_empty()).map(Box::from);
-    Some(ProfileRow {
-        line: cells.line,
-        tenant,
-        category,
-        subject,
-        activation: activation?,
-        rating_plan,
-        fallback: fallback.collect(),
-    })
+    let (line, activation, fallback) = (cells.line, activation?, fallback.collect());
+    cells.whole(ProfileRow { line, tenant, category, subject, activation, rating_plan, fallback })
 }
 
+/// Rows between two calls of the progress.
+const ROWS_PER_PROGRESS: u32 = 4096;
 const OUTBOUND: &str = "*out";
 const DIRECTIONS: [&str; 2] = [OUTBOUND, "*in"];
 /// Longer than any number, name or SIP address that is dialled; keeps the trie's counters small.

@@ -5,56 +5,74 @@
 
 use types::UtcMs;
 
-use crate::calendar::DAY_MS;
+use crate::calendar::{DAY_MS, Timing};
 use crate::rated::Rated;
-use crate::tariff::{Binding, DestinationRate, Group, Rate, active};
+use crate::search::Found;
+use crate::tariff::{DestinationRate, Group, Rate, row};
 
-/// A stretch at one destination rate.
+/// A stretch at one destination rate, under one timing of one plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment<'p> {
     pub from: u64,
     /// `u64::MAX` for the last.
     pub to: u64,
-    pub binding: &'p Binding,
+    pub found: Found<'p>,
 }
 
 /// A stretch at one rate group. Its last increment may reach into the following spans.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span<'p> {
     pub to: u64,
+    pub found: Found<'p>,
     pub destination_rate: &'p DestinationRate,
     pub rate: &'p Rate,
     pub group: &'p Group,
 }
 
 /// Walks the segments of a session from its start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Segments<'p> {
     rated: Rated<'p>,
     /// Where the next segment begins; absent behind the last.
     from: Option<u64>,
     /// The instant up to which the rate is known.
     at: UtcMs,
+    /// What changes at this instant or later is of no interest.
+    end: UtcMs,
 }
 
 impl<'p> Segments<'p> {
-    pub(crate) fn of(rated: &Rated<'p>) -> Self {
-        Self { rated: *rated, from: Some(0), at: rated.start }
+    /// The segments that begin before `limit` base units; the last of them is given as if it never ended.
+    pub(crate) fn of(rated: &Rated<'p>, limit: u64) -> Self {
+        let length_ms = if rated.voice { limit.div_ceil(NANOS_PER_MS).min(HORIZON_MS) } else { 0 };
+        Self { rated: *rated, from: Some(0), at: rated.start, end: rated.start.plus(length_ms) }
     }
 
-    /// The next instant at which another rate may apply; absent if there is none.
+    /// The next instant at which another rate may apply; absent if there is none before the end.
     fn border(&self) -> Option<UtcMs> {
-        let rated = &self.rated;
-        let later = rated.profile.get(rated.activation + 1).map(|activation| activation.from);
-        if rated.bindings.first().is_none_or(|winner| winner.timing.is_none()) {
-            return later;
+        if self.at >= self.end {
+            return None;
         }
-        let (midnight, ms_of_day) = (self.at.0 - self.at.0.rem_euclid(DAY_MS), self.at.0.rem_euclid(DAY_MS));
-        let starts = rated.bindings.iter().filter_map(|binding| binding.timing);
-        let starts = starts.filter_map(|timing| rated.plan.timings.get(timing)).map(|timing| timing.start_ms);
-        let next = starts.filter(|start| *start > ms_of_day).min().unwrap_or(DAY_MS);
-        let next = UtcMs(midnight + next);
-        Some(later.map_or(next, |later| later.min(next)))
+        let rated = &self.rated;
+        let by_clock = if rated.found.bindings.first().is_some_and(|winner| winner.timing.is_some()) {
+            self.next_time_of_day()
+        } else {
+            None
+        };
+        let first = by_clock.into_iter().chain(rated.plan_changes).min();
+        first.filter(|border| *border < self.end)
+    }
+
+    /// The next start or end of a timing of this day, or its midnight.
+    fn next_time_of_day(&self) -> Option<UtcMs> {
+        let rated = &self.rated;
+        let clock = &rated.search.tenant().options.time_zone;
+        let shown = clock.latest_shown(self.at);
+        let (midnight, ms_of_day) = (shown - shown.rem_euclid(DAY_MS), shown.rem_euclid(DAY_MS));
+        let timings = rated.found.bindings.iter().filter_map(|binding| row(&rated.plan.timings, binding.timing?));
+        let borders = timings.flat_map(|timing: &Timing| [timing.start_ms, timing.end_ms]);
+        let next = borders.filter(|border| *border > ms_of_day).min().unwrap_or(DAY_MS);
+        Some(clock.first_shown(self.at, midnight.saturating_add(next)))
     }
 
     /// Goes to `border` and takes the rate in force there. Where none is, the one before stays: a call that was
@@ -62,17 +80,16 @@ impl<'p> Segments<'p> {
     fn cross(&mut self, border: UtcMs) {
         let rated = &mut self.rated;
         self.at = border;
-        let later = rated.profile.get(rated.activation + 1).filter(|activation| activation.from <= border);
-        if let Some(activation) = later {
-            rated.activation += 1;
-            let plan = rated.plan.rating_plans.get(activation.rating_plan);
-            if let Some(bindings) = plan.and_then(|plan| rated.plan.bindings(plan, rated.number)) {
-                rated.bindings = bindings;
+        if rated.plan_changes.is_some_and(|change| change <= border) {
+            let (found, change) = rated.search.at(border);
+            rated.plan_changes = change;
+            if let Ok(found) = found {
+                rated.found = found;
+                return;
             }
         }
-        let binding = active(rated.bindings, &rated.plan.timings, border);
-        if let Some(binding) = binding.filter(|binding| rated.plan.is_complete(binding)) {
-            rated.binding = binding;
+        if let Some(binding) = rated.search.in_force(rated.found.bindings, border) {
+            rated.found.binding = binding;
         }
     }
 }
@@ -82,33 +99,28 @@ impl<'p> Iterator for Segments<'p> {
 
     fn next(&mut self) -> Option<Segment<'p>> {
         let from = self.from?;
-        let binding = self.rated.binding;
-        loop {
-            let border =
-                self.border().filter(|border| self.rated.voice && border.since(self.rated.start) <= HORIZON_MS);
-            let Some(border) = border else {
-                self.from = None;
-                return Some(Segment { from, to: u64::MAX, binding });
-            };
+        let found = self.rated.found;
+        while let Some(border) = self.border() {
             self.cross(border);
-            if self.rated.binding.destination_rate != binding.destination_rate {
+            if !self.rated.found.is_like(&found) {
                 let to = border.since(self.rated.start).saturating_mul(NANOS_PER_MS);
                 self.from = Some(to);
-                return Some(Segment { from, to, binding });
+                return Some(Segment { from, to, found });
             }
         }
+        self.from = None;
+        Some(Segment { from, to: u64::MAX, found })
     }
 }
 
-/// The spans of a session, in order; the last one never ends.
-pub(crate) fn spans<'p>(rated: &Rated<'p>) -> impl Iterator<Item = Span<'p>> + use<'p> {
+/// The spans of a session that begin before `limit` base units, in order; the last one never ends.
+pub(crate) fn spans<'p>(rated: &Rated<'p>, limit: u64) -> impl Iterator<Item = Span<'p>> + use<'p> {
     let plan = rated.plan;
-    Segments::of(rated).flat_map(move |segment| {
-        let destination_rate = plan.destination_rates.get(segment.binding.destination_rate);
-        let rate = destination_rate.and_then(|found| plan.rates.get(found.rate));
-        destination_rate.zip(rate).into_iter().flat_map(move |(destination_rate, rate)| {
+    Segments::of(rated, limit).flat_map(move |segment| {
+        let found = segment.found;
+        plan.rate_of(found.binding).into_iter().flat_map(move |(destination_rate, rate)| {
             let groups = rate.groups.iter().filter(move |group| group.end > segment.from && group.start < segment.to);
-            groups.map(move |group| Span { to: group.end.min(segment.to), destination_rate, rate, group })
+            groups.map(move |group| Span { to: group.end.min(segment.to), found, destination_rate, rate, group })
         })
     })
 }

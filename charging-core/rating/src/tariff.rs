@@ -1,10 +1,12 @@
 //! What the tables are compiled to: every reference an index, every price an integer count of ticks.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use types::{Money, UtcMs};
 
 use crate::calendar::{Instant, Timing};
+use crate::options::TenantOptions;
 use crate::rounding::Step;
 use crate::rows::MaxCostStrategy;
 
@@ -42,7 +44,8 @@ impl Rate {
 #[derive(Debug)]
 pub(crate) struct DestinationRate {
     pub destination: Box<str>,
-    pub rate: usize,
+    /// Index of the rate.
+    pub rate: u32,
     pub step: Step,
     pub max_cost: Option<(Money, MaxCostStrategy)>,
 }
@@ -54,43 +57,94 @@ impl DestinationRate {
 }
 
 /// A destination rate at its times, within one zone of one rating plan.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Binding {
-    pub weight: Money,
     /// Index of the timing; absent means always.
-    pub timing: Option<usize>,
-    pub destination_rate: usize,
-    /// Line in RatingPlans.
-    pub line: u64,
+    pub timing: Option<u32>,
+    /// Index of the destination rate.
+    pub destination_rate: u32,
 }
 
 /// A rating plan: for each zone its bindings, first the ones that win.
 #[derive(Debug, Default)]
 pub(crate) struct RatingPlan {
     pub id: Box<str>,
-    /// Zone, and its bindings: highest weight first, then latest start. Sorted by zone.
-    pub zones: Vec<(u32, Box<[Binding]>)>,
+    /// Sorted.
+    zones: Vec<u32>,
+    /// Where the bindings of each zone begin, and where those of the last end.
+    starts: Vec<u32>,
+    bindings: Vec<Binding>,
+    /// Place among `zones` of each zone from the first to the last; empty if most of them are missing.
+    places: Vec<u32>,
     /// Bindings of destination `*any`, for numbers that match no zone.
     pub any: Box<[Binding]>,
 }
 
 impl RatingPlan {
+    /// From the bindings of each zone (highest weight first, then latest start), in order of the zones.
+    pub(crate) fn new(id: &str, zones: impl IntoIterator<Item = (u32, Box<[Binding]>)>, any: Box<[Binding]>) -> Self {
+        let mut plan = Self { id: id.into(), any, starts: vec![0], ..Self::default() };
+        for (zone, bindings) in zones {
+            plan.zones.push(zone);
+            plan.bindings.extend(bindings);
+            plan.starts.push(index(plan.bindings.len()));
+        }
+        let (first, last) = (plan.zones.first().copied().unwrap_or(0), plan.zones.last().copied().unwrap_or(0));
+        if usize::try_from(last - first).is_ok_and(|width| width / 8 < plan.zones.len()) {
+            let place = |zone| plan.zones.binary_search(&zone).map_or(MISSING, index);
+            plan.places = (first..=last).map(place).collect();
+        }
+        plan
+    }
+
+    fn place(&self, zone: u32) -> Option<usize> {
+        if self.places.is_empty() {
+            return self.zones.binary_search(&zone).ok();
+        }
+        let behind_first = zone.checked_sub(*self.zones.first()?)?;
+        row(&self.places, behind_first)
+            .filter(|place| **place != MISSING)
+            .and_then(|place| usize::try_from(*place).ok())
+    }
+
     pub(crate) fn zone(&self, zone: u32) -> Option<&[Binding]> {
-        let at = self.zones.binary_search_by_key(&zone, |(zone, _)| *zone).ok()?;
-        self.zones.get(at).map(|(_, bindings)| &**bindings)
+        let at = self.place(zone)?;
+        let (from, to) = (self.starts.get(at)?, self.starts.get(at + 1)?);
+        self.bindings.get(usize::try_from(*from).ok()?..usize::try_from(*to).ok()?)
+    }
+
+    /// The zones it has rates for.
+    pub(crate) fn zones(&self) -> &[u32] {
+        &self.zones
     }
 }
 
-/// The binding in force at an instant.
-pub(crate) fn active<'b>(bindings: &'b [Binding], timings: &[Timing], at: UtcMs) -> Option<&'b Binding> {
+const MISSING: u32 = u32::MAX;
+
+/// An index into a table of the plan.
+pub(crate) fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("invariant: fewer than 2^32 rows fit the memory")
+}
+
+/// What an index points at.
+pub(crate) fn row<T>(table: &[T], at: u32) -> Option<&T> {
+    table.get(usize::try_from(at).ok()?)
+}
+
+/// The binding in force at an instant of the wall clock.
+pub(crate) fn active<'b>(
+    bindings: &'b [Binding],
+    timings: &[Timing],
+    at: impl FnOnce() -> Instant,
+) -> Option<&'b Binding> {
     let first = bindings.first()?;
     if first.timing.is_none() {
         return Some(first);
     }
-    let instant = Instant::of(at);
+    let instant = at();
     bindings.iter().find(|binding| match binding.timing {
         None => true,
-        Some(timing) => timings.get(timing).is_some_and(|timing| timing.applies(&instant)),
+        Some(timing) => row(timings, timing).is_some_and(|timing| timing.applies(&instant)),
     })
 }
 
@@ -98,7 +152,8 @@ pub(crate) fn active<'b>(bindings: &'b [Binding], timings: &[Timing], at: UtcMs)
 #[derive(Debug)]
 pub(crate) struct Activation {
     pub from: UtcMs,
-    pub rating_plan: usize,
+    /// Index of the rating plan.
+    pub rating_plan: u32,
     pub fallback: Box<[Box<str>]>,
     /// Line in RatingProfiles.
     pub line: u64,
@@ -107,5 +162,41 @@ pub(crate) struct Activation {
 /// A subject's plans, in order of time.
 pub(crate) type Profile = Vec<Activation>;
 
+/// A map by name that is quick for short names. What is in it comes from the operator, so nobody can fill it with names
+/// that collide.
+pub(crate) type Names<T> = HashMap<Box<str>, T, BuildHasherDefault<NameHasher>>;
+
+/// FNV-1a, 64 bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NameHasher(u64);
+
+impl Default for NameHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Profiles by subject.
+pub(crate) type Subjects = Names<Profile>;
+
+/// All profiles of a tenant, by category.
+#[derive(Debug, Default)]
+pub(crate) struct TenantProfiles {
+    pub options: TenantOptions,
+    pub categories: Names<Subjects>,
+}
+
 /// Tenant, category, subject: nested, so that a lookup borrows its keys.
-pub(crate) type Profiles = HashMap<Box<str>, HashMap<Box<str>, HashMap<Box<str>, Profile>>>;
+pub(crate) type Profiles = Names<TenantProfiles>;

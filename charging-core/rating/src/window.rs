@@ -62,7 +62,8 @@ impl<'p, 'q> Window<'p, 'q> {
         };
         let voice = Rated { voice: true, ..self.earliest };
         let mut changes = false;
-        let mut segments = Segments::of(&voice).peekable();
+        let limit = end.since(first).saturating_add(1).saturating_mul(NANOS_PER_MS);
+        let mut segments = Segments::of(&voice, limit).peekable();
         while let Some(segment) = segments.next() {
             let change = first.plus(segment.to / NANOS_PER_MS);
             let Some(next) = segments.peek() else { break };
@@ -71,10 +72,8 @@ impl<'p, 'q> Window<'p, 'q> {
             }
             changes = true;
             try_start(change);
-            for binding in [segment.binding, next.binding] {
-                let rate = plan.destination_rates.get(binding.destination_rate);
-                let rate = rate.and_then(|rate| plan.rates.get(rate.rate));
-                for group in rate.into_iter().flat_map(|rate| rate.groups.iter()) {
+            for binding in [segment.found.binding, next.found.binding] {
+                for group in plan.rate_of(binding).into_iter().flat_map(|(_, rate)| rate.groups.iter()) {
                     starts_before(change, group.start, group.increment, first, last).for_each(&mut try_start);
                 }
             }

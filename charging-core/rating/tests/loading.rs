@@ -176,6 +176,12 @@ fn a_folder_loads_as_its_texts_do() {
     let from_texts = Plan::from_tables(&good(), eur()).expect("the same plan");
     assert_eq!(plan.version(), from_texts.version());
 
+    let mut told = Vec::new();
+    let again = Plan::load_with(folder.path(), eur(), &mut |progress| told.push(progress));
+    assert_eq!(again.map(|plan| plan.version()), Ok(plan.version()));
+    assert!(told.is_sorted_by_key(|progress| progress.bytes_done) && told.len() >= Table::ALL.len(), "{told:?}");
+    assert!(told.last().is_some_and(|progress| progress.bytes_done == progress.bytes_total), "{told:?}");
+
     std::fs::write(folder.path().join("Rates.csv"), b"R,0,0.01,1s,1s,0s\nS,\xff").expect("a file");
     let errors = Plan::load(folder.path(), eur()).expect_err("no UTF-8").to_string();
     assert!(errors.contains("Rates.csv line 2: not UTF-8 from byte 20") && errors.contains("faults: 1"), "{errors}");

@@ -229,6 +229,27 @@ fn a_change_of_plan_splits_a_call() {
 }
 
 #[test]
+fn a_change_of_plan_may_lead_to_a_fallback_subject_and_back() {
+    let mut tables =
+        plan_of("A,D,R1,*up,4,,\nB,D,DAY,*up,4,,\nM,PREMIUM,R1,*up,4,,\n", "P,A,*any,10\nQ,B,*any,10\nN,M,*any,10\n")
+            .to_tables()
+            .clone();
+    // anna's plan has no rate for the number from 12:00:10 to 12:00:20; bert's has, and changes at 12:00:15
+    tables.rating_profiles = "t,call,anna,,P,\nt,call,anna,2026-11-20T12:00:10Z,N,bert\n\
+                              t,call,anna,2026-11-20T12:00:20Z,P,\n\
+                              t,call,bert,,P,\nt,call,bert,2026-11-20T12:00:15Z,Q,\n"
+        .into();
+    let plan = Plan::from_tables(&tables, eur()).unwrap_or_else(|errors| panic!("{errors}"));
+    let rated = rated(&plan);
+    assert_eq!(rated.price(30_000, Rounding::Final), money("0.35"));
+    let subjects = rated.explain(30_000).into_iter().filter_map(|line| match line {
+        rating::Line::Plan { subject, rating_plan_id, .. } => Some(format!("{subject} {rating_plan_id}")),
+        _ => None,
+    });
+    assert_eq!(subjects.collect::<Vec<_>>(), ["anna P", "bert P", "bert Q", "anna P"]);
+}
+
+#[test]
 fn with_and_without_plus_the_prefix_with_most_digits_wins() {
     let mut tables = plan_of("X,*any,R1,*up,4,,\n", "P,X,*any,10\n").to_tables().clone();
     tables.destinations = "PLUS,+49\nPLUS,+4917\nBARE,49\nBARE,4915\nBARE,4\n".into();
@@ -273,11 +294,14 @@ fn the_longest_prefix_that_the_plan_knows_wins() {
 fn a_rate_without_a_begin_is_refused_and_warned_of() {
     let plan = simple("LATE,*up,4,,");
     assert_eq!(plan.resolve(&query("4930", NOON)).err(), Some(Refusal::IncompleteRate));
-    let warning = plan.warnings().first().map(ToString::to_string).unwrap_or_default();
-    assert!(
-        warning.starts_with("Rates.csv line 14, column GroupIntervalStart, `LATE`: no group starts at 0"),
-        "{warning}"
-    );
+    let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
+    let expected = [
+        "Rates.csv line 11, column GroupIntervalStart, `UNEVEN`: begins within a step of line 10",
+        "Rates.csv line 14, column GroupIntervalStart, `LATE`: no group starts at 0",
+    ];
+    for begin in expected {
+        assert!(warnings.iter().any(|warning| warning.starts_with(begin)), "{begin}: {warnings:?}");
+    }
 }
 
 #[test]
@@ -287,6 +311,7 @@ fn an_explanation_names_every_step() {
     assert_eq!(
         lines,
         [
+            "from 2026-11-20T12:00:00.000+00:00: tariff of *any, rating plan P, for the first 2 characters of the number",
             "connect fee of GROUPS: 0.2",
             "D, GROUPS: 0s to 60s: 1 x 60s at 0.1 per 60s = 0.1",
             "D, GROUPS: 60s to 61s: 1 x 1s at 0.05 per 60s = 0.000833333 + 1/3 nano",
@@ -294,6 +319,6 @@ fn an_explanation_names_every_step() {
         ]
     );
     let capped: Vec<String> = rated(&plan).explain(120_000).iter().map(ToString::to_string).collect();
-    assert_eq!(capped.get(3).map(String::as_str), Some("maximum cost reached, no more than 0.31"));
+    assert_eq!(capped.get(4).map(String::as_str), Some("maximum cost reached, no more than 0.31"));
     assert!(rated(&plan).explain(0).is_empty());
 }

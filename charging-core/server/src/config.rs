@@ -1,11 +1,14 @@
 //! Configuration of the charging core: the `[core]` table.
 
+mod tariff;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ledger::{DestinationRule, Policy, Settings};
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
+
+pub use tariff::{TariffConfig, TaxConfig, TenantConfig};
 
 /// The charging core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,17 +37,6 @@ pub struct CoreConfig {
     pub policy: Policy,
 }
 
-/// Where prices come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TariffConfig {
-    /// Folder with Destinations.csv, Rates.csv, DestinationRates.csv, RatingPlans.csv, RatingProfiles.csv; absent:
-    /// nothing can be priced, and every chargeable call is refused with 5031.
-    pub folder: Option<PathBuf>,
-    /// Currency of all amounts in it.
-    pub currency: Box<str>,
-}
-
 impl Default for CoreConfig {
     fn default() -> Self {
         let settings = Settings::default();
@@ -60,12 +52,6 @@ impl Default for CoreConfig {
             validity_time: ConfigDuration::from_ms(settings.validity_ms.unwrap_or(0)),
             policy: settings.policy,
         }
-    }
-}
-
-impl Default for TariffConfig {
-    fn default() -> Self {
-        Self { folder: None, currency: "EUR".into() }
     }
 }
 
@@ -85,13 +71,7 @@ impl CoreConfig {
     /// What is wrong with the values: key path below the table, and the remedy.
     pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
-        if self.tariff.currency.parse::<types::Currency>().is_err() {
-            faults
-                .push(("tariff.currency".into(), "must be three capital letters of ISO 4217, such as \"EUR\"".into()));
-        }
-        if let Some(folder) = self.tariff.folder.as_ref().filter(|folder| !folder.is_dir()) {
-            faults.push(("tariff.folder".into(), format!("{} is not a folder", folder.display())));
-        }
+        faults.extend(self.tariff.faults().into_iter().map(|(key, text)| (format!("tariff.{key}"), text)));
         if self.queue == 0 || self.snapshot_records == 0 {
             faults.push(("queue".into(), "queue and snapshot_records must be at least 1".into()));
         }

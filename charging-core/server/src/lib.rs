@@ -4,18 +4,25 @@
 //! what is durable. [`serve`] makes the gRPC side. The in-process way for agents is wired in the binary.
 //!
 //! Store on disk, in the data directory: `ledger/` (segment log of decided changes, snapshots beside it) and
-//! `tariffs/` (every tariff version a session may still need).
+//! `tariffs/` (every tariff version that was loaded, and the history of loads and activations).
 
+mod changes;
 mod config;
 mod metric;
 mod pricing;
+mod quotes;
 mod service;
 mod store;
 mod tariffs;
 
-pub use config::{CoreConfig, TariffConfig};
+pub use changes::{Changes, changes, settings};
+pub use config::{CoreConfig, TariffConfig, TaxConfig, TenantConfig};
 pub use metric::{describe_metrics, names};
 pub use pricing::TariffPricing;
+pub use quotes::{explained, quoted};
 pub use service::{ServeError, serve};
 pub use store::{Core, CoreError, Subscription};
-pub use tariffs::{TariffError, Tariffs};
+pub use tariffs::{
+    Author, Counts, Entry, Kind, RowCounts, RowDifference, Summary, TableRow, TariffError, Tariffs, Wanted,
+    row_differences, rows_of,
+};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use ledger::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
 use rating::{Plan, Query, Rated, Refusal};
-use types::{Currency, Money};
+use types::{Currency, Money, Tenant, UtcMs};
 
-use crate::tariffs::Tariffs;
+use crate::tariffs::{Tariffs, utc_now};
 
-/// Prices by the version in force for new sessions, and by the session's own version afterwards.
+/// Prices by the version in force when a session begins, and by the session's own version afterwards.
 #[derive(Debug)]
 pub struct TariffPricing {
     pub(crate) tariffs: Arc<Tariffs>,
@@ -16,7 +16,9 @@ pub struct TariffPricing {
 
 impl Pricing for TariffPricing {
     fn resolve(&self, query: &RateQuery) -> Result<RateKey, RateRefusal> {
-        let plan = self.tariffs.current().ok_or(RateRefusal::NoPlan)?;
+        // By its start: what an outbox sends late is rated as it would have been in time.
+        let (Start::At(start) | Start::Within { earliest: start, .. }) = query.start;
+        let plan = self.tariffs.in_force(start, utc_now()).ok_or(RateRefusal::NoPlan)?;
         resolved(&plan, query.clone())
     }
 
@@ -61,6 +63,10 @@ impl Pricing for TariffPricing {
 
     fn currency(&self, key: &RateKey) -> Currency {
         self.plan(key).currency()
+    }
+
+    fn day_of(&self, tenant: &Tenant, at: UtcMs) -> i64 {
+        self.tariffs.time_zone(tenant).day(at)
     }
 }
 

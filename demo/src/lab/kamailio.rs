@@ -100,7 +100,7 @@ fn lay_out(config: &Path, plan: &KamailioPlan) -> anyhow::Result<()> {
 }
 
 /// OPTIONS, and anything that comes back.
-fn answers_sip(port: u16) -> bool {
+pub(super) fn answers_sip(port: u16) -> bool {
     let ask = || -> std::io::Result<bool> {
         let socket = std::net::UdpSocket::bind(("127.0.0.1", 0))?;
         socket.set_read_timeout(Some(Duration::from_millis(200)))?;

@@ -1,8 +1,9 @@
-//! Real programs on loopback: tollkeeper, Kamailio, SIPp, Kinesis-compatible servers.
+//! Real programs on loopback: tollkeeper, Kamailio, FreeSWITCH, SIPp, Kinesis-compatible servers.
 //!
 //! Everything started here is ended when its value is dropped, and only that. Logs stay in the lab's folder.
 
 mod aws_json;
+mod freeswitch;
 mod kamailio;
 mod kinesalite;
 mod moto;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use aws_json::{LAB_CREDENTIALS, LAB_REGION, kinesis};
+pub use freeswitch::{FREESWITCH_VARIABLE, Freeswitch, FreeswitchPlan};
 pub use kamailio::{Kamailio, KamailioPlan};
 pub use kinesalite::{Kinesalite, read_stream, tools};
 pub use moto::Moto;

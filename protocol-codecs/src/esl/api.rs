@@ -88,10 +88,23 @@ pub enum ApiCall {
         /// Why.
         cause: HangupCause,
     },
-    /// `sched_del`: every task of this channel. Says how many; none is success.
-    SchedDel {
+    /// `sched_api +<seconds> <group> uuid_kill`: a backstop in a group of tasks that is ours alone. Unlike
+    /// [`ApiCall::SchedHangup`] it does not go with its channel: delete the group when the call is over.
+    SchedKill {
+        /// The group, any word; not a channel's id, whose tasks are the operator's.
+        group: String,
+        /// From now, at least 1. It ends on whole seconds of the clock, up to 0.9 s early.
+        seconds: u32,
         /// The channel.
         unique_id: String,
+        /// Why.
+        cause: HangupCause,
+    },
+    /// `sched_del`: every task of a group; a channel's id is the group of what was scheduled for it. Says how many; none
+    /// is success.
+    SchedDel {
+        /// The group.
+        group: String,
     },
     /// `uuid_broadcast`: plays a file while people talk.
     UuidBroadcast {
@@ -121,6 +134,7 @@ impl ApiCall {
             Self::UuidAnswer { .. } => "uuid_answer",
             Self::UuidKill { .. } => "uuid_kill",
             Self::SchedHangup { .. } => "sched_hangup",
+            Self::SchedKill { .. } => "sched_api",
             Self::SchedDel { .. } => "sched_del",
             Self::UuidBroadcast { .. } => "uuid_broadcast",
         }
@@ -160,10 +174,15 @@ impl ApiCall {
             Self::SchedHangup { unique_id, seconds, cause } => {
                 out.seconds_from_now(*seconds).token("unique_id", unique_id).word(" ").word(cause.as_str());
             }
-            Self::SchedDel { unique_id } => {
+            Self::SchedKill { group, seconds, unique_id, cause } => {
+                out.seconds_from_now(*seconds).token("group", group).word(" uuid_kill").token("unique_id", unique_id);
+                // FreeSWITCH takes an ampersand at the end for a flag; no cause ends in one.
+                out.word(" ").word(cause.as_str());
+            }
+            Self::SchedDel { group } => {
                 // A number is the id of a task, which may be anybody's.
-                let is_task = unique_id.bytes().all(|byte| byte.is_ascii_digit());
-                out.unusable_if("unique_id", is_task).token("unique_id", unique_id);
+                let is_task = group.bytes().all(|byte| byte.is_ascii_digit());
+                out.unusable_if("group", is_task).token("group", group);
             }
             Self::UuidBroadcast { unique_id, path, legs } => {
                 out.token("unique_id", unique_id).token("path", path).word(" ").word(legs.as_str());

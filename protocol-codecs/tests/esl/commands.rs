@@ -115,7 +115,7 @@ fn recorded() -> Vec<(&'static str, Command)> {
             "25_sched_hangup_traps",
             api(ApiCall::SchedHangup { unique_id: capped(), seconds: 30, cause: HangupCause::AllottedTimeout }),
         ),
-        ("25_sched_hangup_traps", api(ApiCall::SchedDel { unique_id: capped() })),
+        ("25_sched_hangup_traps", api(ApiCall::SchedDel { group: capped() })),
         (
             "29_sendmsg_hangup",
             api(ApiCall::UuidBroadcast {
@@ -180,7 +180,11 @@ fn with_text(text: &str) -> Vec<(&'static str, Command)> {
         ("unique_id", api(ApiCall::UuidAnswer { unique_id: own() })),
         ("unique_id", api(ApiCall::UuidKill { unique_id: own(), cause: HangupCause::UserBusy })),
         ("unique_id", api(ApiCall::SchedHangup { unique_id: own(), seconds: 1, cause: HangupCause::UserBusy })),
-        ("unique_id", api(ApiCall::SchedDel { unique_id: own() })),
+        ("group", api(ApiCall::SchedDel { group: own() })),
+        (
+            "unique_id",
+            api(ApiCall::SchedKill { group: "g".into(), seconds: 1, unique_id: own(), cause: HangupCause::UserBusy }),
+        ),
         ("unique_id", api(ApiCall::UuidGetvar { unique_id: own(), name: "n".into() })),
         ("name", api(ApiCall::UuidGetvar { unique_id: u(), name: own() })),
         ("unique_id", api(ApiCall::UuidSetvar { unique_id: own(), name: "n".into(), value: "v".into() })),
@@ -246,6 +250,7 @@ fn what_freeswitch_splits_at_is_refused_where_it_does() {
         "destination",
         "dialplan",
         "event_uuid",
+        "group",
         "header",
         "job_uuid",
         "name",
@@ -270,7 +275,7 @@ fn what_freeswitch_splits_at_is_refused_where_it_does() {
     assert_eq!(refused("a[0]"), ["name"]);
     assert_eq!(refused("a@b"), ["domain", "user"]);
     assert_eq!(refused("delete"), ["header"]);
-    assert_eq!(refused("4711"), ["unique_id"], "sched_del would take it for a task");
+    assert_eq!(refused("4711"), ["group"], "sched_del would take it for a task");
     assert!(refused("-bleg").contains(&"destination"));
     // An empty value unsets a variable.
     assert_eq!(refused(""), split(&["argument", "domain", "password", "user", "value"]));

@@ -3,75 +3,80 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use demo::lab::eventually;
+use demo::lab::{Tollkeeper, eventually};
 use serde_json::Value;
 use types::Money;
 
 use super::Lab;
 
 impl Lab {
-    /// Waits until nothing is open any more, then insists: every session has exactly one START and one STOP, or exactly
-    /// one EVENT; nothing is held; what each account lost is what its STOPs say; every STOP's price is right.
-    /// Returns all records.
+    /// Waits until nothing is open any more, then insists; see [`settled`]. Returns all records.
     pub fn settled(&self) -> anyhow::Result<Vec<Value>> {
-        let mut complaint = String::from("nothing was asked");
-        let settled = eventually("the books being right", Duration::from_secs(25), || match self.audit() {
-            Ok(records) => Some(records),
-            Err(error) => {
-                complaint = format!("{error:#}");
-                std::thread::sleep(Duration::from_millis(150));
-                None
-            }
-        });
-        settled.map_err(|_| anyhow::anyhow!("the books are not right: {complaint}"))
+        settled(&self.tollkeeper, &self.accounts)
     }
+}
 
-    fn audit(&self) -> anyhow::Result<Vec<Value>> {
-        let open = self.open_sessions()?;
-        anyhow::ensure!(open.is_empty(), "{} sessions are open: {}", open.len(), open[0]);
-        let records = self.tollkeeper.records(&[])?;
-        let schema: Value = serde_json::from_str(cdr_model::CALL_RECORD_SCHEMA)?;
-        let schema = jsonschema::validator_for(&schema)?;
-        for record in &records {
-            schema.validate(record).map_err(|fault| anyhow::anyhow!("against the schema: {fault}: {record}"))?;
+/// Waits until nothing is open any more, then insists: every session has exactly one START and one STOP, or exactly
+/// one EVENT; nothing is held; what each account lost is what its STOPs say; every STOP's price is right.
+/// Returns all records. `accounts`: names, and what they began with.
+pub fn settled(tollkeeper: &Tollkeeper, accounts: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let mut complaint = String::from("nothing was asked");
+    let settled = eventually("the books being right", Duration::from_secs(25), || match audit(tollkeeper, accounts) {
+        Ok(records) => Some(records),
+        Err(error) => {
+            complaint = format!("{error:#}");
+            std::thread::sleep(Duration::from_millis(150));
+            None
         }
-        let mut ids = HashSet::new();
-        for record in &records {
-            anyhow::ensure!(ids.insert(record["recordId"].to_string()), "twice: {record}");
-        }
-        let mut sessions: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-        for record in &records {
-            sessions.entry(record["sessionId"].as_str().unwrap_or_default()).or_default().push(record);
-        }
-        for (session, of_session) in &sessions {
-            let types = of_session.iter().filter_map(|record| record["recordType"].as_str());
-            let types: Vec<&str> = types.filter(|record_type| *record_type != "INTERIM").collect();
-            let late_price = of_session.iter().any(|record| record["eventKind"] == "COST_ADJUSTMENT");
-            let right = match types[..] {
-                ["START", "STOP"] => !late_price,
-                ["START", "STOP", "EVENT"] => late_price,
-                ["EVENT"] => !late_price,
-                _ => false,
-            };
-            anyhow::ensure!(right, "{session} has {types:?}");
-            let stops = of_session.iter().filter(|record| record["recordType"] == "STOP");
-            stops.into_iter().try_for_each(|stop| right_price(stop, late_price))?;
-        }
-        for (account, start) in &self.accounts {
-            let shown = self.tollkeeper.json(&["account", "show", account])?;
-            let paid = records.iter().filter(|record| record["callingParty"]["subscriberId"] == *account);
-            let paid = paid.filter(|record| record["cost"]["state"] == "FINAL");
-            let paid: i128 = paid.filter_map(|record| record["cost"]["amount"].as_str()).map(nanos).sum();
-            let (balance, held) = (money(&shown["balance"]), money(&shown["held"]));
-            anyhow::ensure!(held == Money::ZERO, "{held} of {account} is held, and nobody talks");
-            anyhow::ensure!(
-                nanos(start) == balance.nanos() + paid,
-                "{account}: began with {start}, has {balance}, paid {}",
-                Money::from_nanos(paid)
-            );
-        }
-        Ok(records)
+    });
+    settled.map_err(|_| anyhow::anyhow!("the books are not right: {complaint}"))
+}
+
+fn audit(tollkeeper: &Tollkeeper, accounts: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let open = tollkeeper.json_lines(&["session", "list"])?;
+    anyhow::ensure!(open.is_empty(), "{} sessions are open: {}", open.len(), open[0]);
+    let records = tollkeeper.records(&[])?;
+    let schema: Value = serde_json::from_str(cdr_model::CALL_RECORD_SCHEMA)?;
+    let schema = jsonschema::validator_for(&schema)?;
+    for record in &records {
+        schema.validate(record).map_err(|fault| anyhow::anyhow!("against the schema: {fault}: {record}"))?;
     }
+    let mut ids = HashSet::new();
+    for record in &records {
+        anyhow::ensure!(ids.insert(record["recordId"].to_string()), "twice: {record}");
+    }
+    let mut sessions: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for record in &records {
+        sessions.entry(record["sessionId"].as_str().unwrap_or_default()).or_default().push(record);
+    }
+    for (session, of_session) in &sessions {
+        let types = of_session.iter().filter_map(|record| record["recordType"].as_str());
+        let types: Vec<&str> = types.filter(|record_type| *record_type != "INTERIM").collect();
+        let late_price = of_session.iter().any(|record| record["eventKind"] == "COST_ADJUSTMENT");
+        let right = match types[..] {
+            ["START", "STOP"] => !late_price,
+            ["START", "STOP", "EVENT"] => late_price,
+            ["EVENT"] => !late_price,
+            _ => false,
+        };
+        anyhow::ensure!(right, "{session} has {types:?}");
+        let stops = of_session.iter().filter(|record| record["recordType"] == "STOP");
+        stops.into_iter().try_for_each(|stop| right_price(stop, late_price))?;
+    }
+    for (account, start) in accounts {
+        let shown = tollkeeper.json(&["account", "show", account])?;
+        let paid = records.iter().filter(|record| record["callingParty"]["subscriberId"] == *account);
+        let paid = paid.filter(|record| record["cost"]["state"] == "FINAL");
+        let paid: i128 = paid.filter_map(|record| record["cost"]["amount"].as_str()).map(nanos).sum();
+        let (balance, held) = (money(&shown["balance"]), money(&shown["held"]));
+        anyhow::ensure!(held == Money::ZERO, "{held} of {account} is held, and nobody talks");
+        anyhow::ensure!(
+            nanos(start) == balance.nanos() + paid,
+            "{account}: began with {start}, has {balance}, paid {}",
+            Money::from_nanos(paid)
+        );
+    }
+    Ok(records)
 }
 
 /// Germany: 0.01 for each second begun. What was talked beyond the last grant may be free, nothing else.

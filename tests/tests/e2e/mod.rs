@@ -3,17 +3,20 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test program uses its own part of this")]
 
 mod books;
+pub mod fake_freeswitch;
 pub mod fake_kamailio;
+mod on_freeswitch;
 pub mod raw_sip;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use demo::lab::{Caller, Gateway, Kamailio, KamailioPlan, Process, Tollkeeper, eventually, repository};
+use demo::lab::{Caller, Freeswitch, Gateway, Kamailio, KamailioPlan, Process, Tollkeeper, eventually, repository};
 use serde_json::Value;
 
-pub use books::{duration_ms, end_of, millis_between, money, of_type, types_of};
+pub use books::{duration_ms, end_of, millis_between, money, of_type, settled, types_of};
+pub use on_freeswitch::Cable;
 
 /// What a test wants.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +35,8 @@ pub struct Plan {
     pub trunks: Vec<(&'static str, &'static str, &'static str)>,
     /// Defines for Kamailio.
     pub defines: Vec<&'static str>,
+    /// Settings of FreeSWITCH's example.
+    pub environment: Vec<(&'static str, &'static str)>,
     /// How many Kamailios; 0 means one.
     pub switches: usize,
     /// Core and agent in a process each.
@@ -44,6 +49,8 @@ pub struct Lab {
     /// The core's process, when it has one of its own.
     pub core: Option<Tollkeeper>,
     pub kamailios: Vec<Kamailio>,
+    /// Instead of them.
+    pub freeswitch: Option<Freeswitch>,
     pub gateway: Gateway,
     pub folder: PathBuf,
     accounts: Vec<(&'static str, &'static str)>,
@@ -86,15 +93,20 @@ impl Lab {
             kamailios.push(Kamailio::start(&place, gateway.port, &kamailio_plan)?);
         }
         let ports: Vec<u16> = kamailios.iter().map(|kamailio| kamailio.evapi_port).collect();
-        let (tollkeeper, core) = start_tollkeeper(&folder, &ports, plan)?;
-        for (account, balance) in &plan.accounts {
-            tollkeeper.cli(&["account", "create", account, "--balance", balance, "--low-balance", "0.05"])?;
+        let (tollkeeper, core) = start_tollkeeper(&folder, &agent_config(&ports, plan), plan)?;
+        Self { tollkeeper, core, kamailios, freeswitch: None, gateway, folder, accounts: plan.accounts.clone() }
+            .with_accounts()
+    }
+
+    fn with_accounts(self) -> anyhow::Result<Self> {
+        for (account, balance) in &self.accounts {
+            self.tollkeeper.cli(&["account", "create", account, "--balance", balance, "--low-balance", "0.05"])?;
         }
-        Ok(Self { tollkeeper, core, kamailios, gateway, folder, accounts: plan.accounts.clone() })
+        Ok(self)
     }
 
     pub fn wait_connected(&self) -> anyhow::Result<()> {
-        let wanted = self.kamailios.len();
+        let wanted = self.kamailios.len() + usize::from(self.freeswitch.is_some());
         eventually("every switch being connected", Duration::from_secs(20), || {
             (self.metric("tollkeeper_switch_connected")? >= wanted as u64).then_some(())
         })
@@ -106,7 +118,11 @@ impl Lab {
     }
 
     pub fn caller_at(&self, switch: usize, scenario: &str, id: &str) -> Caller {
-        Caller::new(&self.folder.join("sipp"), scenario, self.kamailios[switch].sip_port, id)
+        Caller::new(&self.folder.join("sipp"), scenario, self.sip_port(switch), id)
+    }
+
+    pub fn sip_port(&self, switch: usize) -> u16 {
+        self.freeswitch.as_ref().map_or_else(|| self.kamailios[switch].sip_port, |freeswitch| freeswitch.sip_port)
     }
 
     /// An answered call to Germany that its caller ends after `talk_ms`.
@@ -222,13 +238,13 @@ pub fn fresh_folder(name: &str) -> anyhow::Result<PathBuf> {
 
 fn start_tollkeeper(
     folder: &std::path::Path,
-    evapi_ports: &[u16],
+    agent: &str,
     plan: &Plan,
 ) -> anyhow::Result<(Tollkeeper, Option<Tollkeeper>)> {
     let place = folder.join("agent");
     std::fs::create_dir_all(&place)?;
     if !plan.split {
-        let config = [core_config(0), agent_config(evapi_ports, plan)].concat();
+        let config = [&core_config(0), agent].concat();
         return Ok((Tollkeeper::start(&place, &with_http(&config))?, None));
     }
     let core_place = folder.join("core");
@@ -236,7 +252,7 @@ fn start_tollkeeper(
     let port = demo::lab::free_tcp_port()?;
     let core = Tollkeeper::start(&core_place, &with_http(&core_config(port)))?;
     let charging = format!("[charging]\naddresses = [\"http://{}\"]\n", core.core);
-    let config = with_http(&[charging, agent_config(evapi_ports, plan)].concat());
+    let config = with_http(&[&charging, agent].concat());
     Ok((Tollkeeper::start_agent(&place, &config, &core.core)?, Some(core)))
 }
 
@@ -254,10 +270,10 @@ fn agent_config(evapi_ports: &[u16], plan: &Plan) -> String {
     let switch =
         |(index, port): (usize, &u16)| format!("{{ name = \"kam{}\", address = \"127.0.0.1:{port}\" }}", index + 1);
     let switches: Vec<String> = evapi_ports.iter().enumerate().map(switch).collect();
-    agent_table(&switches.join(", "), plan)
+    agent_table("kamailio", &switches.join(", "), plan)
 }
 
-pub fn agent_table(switches: &str, plan: &Plan) -> String {
+pub fn agent_table(kind: &str, switches: &str, plan: &Plan) -> String {
     format!(
         r#"
 [[journal.sink]]
@@ -265,7 +281,7 @@ kind = "json-lines"
 path = "records.jsonl"
 
 [[agent]]
-kind = "kamailio"
+kind = "{kind}"
 name = "e2e"
 switches = [{switches}]
 {agent}

@@ -68,6 +68,10 @@ switches = [{ name = "fs1", address = "127.0.0.1:8021", password_file = "/etc/to
 
 const COMMENTS: &[Comment] = &[
     Comment::new("tenant", "Whose customers call over these switches, where no channel variable says otherwise."),
+    Comment::new(
+        "domains",
+        "Tenants by the SIP domain their users log on to; users of other domains pay for nothing. Empty: there is one domain.",
+    ),
     Comment::new("switches", "The FreeSWITCHes."),
     Comment::new("switches.address", "host:port of its event socket."),
     Comment::optional(
@@ -80,6 +84,15 @@ const COMMENTS: &[Comment] = &[
         "Or the environment's variable with it. Without either it is TOLLKEEPER_ESL_PASSWORD.",
         "\"FS1_PASSWORD\"",
     ),
+    Comment::optional(
+        "switches.socket",
+        "Where its dialplan's socket application connects, for calls that wait there instead of in park; see docs/freeswitch-socket.md. Keys: listen (host:port), allow (addresses that may connect; loopback only), maximum_connections (1000; more are left to the dialplan, which refuses them), handshake_timeout (2s).",
+        "{ listen = \"127.0.0.1:8084\" }",
+    ),
+    Comment::new("switches.socket.listen", "host:port, a port of its own for each switch."),
+    Comment::new("switches.socket.allow", "Who may connect."),
+    Comment::new("switches.socket.maximum_connections", "Calls that wait for a verdict at once; more are refused."),
+    Comment::new("switches.socket.handshake_timeout", "How long a connection may take to name its call."),
     Comment::new(
         "admitted_context",
         "The dialplan's context that routes admitted calls, to the number they had dialled.",
@@ -90,6 +103,16 @@ const COMMENTS: &[Comment] = &[
     ),
     Comment::new("parked_contexts", "Contexts in which a parked call waits for us; empty: all."),
     Comment::new("low_balance_file", "What the caller hears, once, when the credit ends; empty: nothing."),
+    Comment::new(
+        "empty_balance_file",
+        "What the caller hears, alone, when the credit is used up, before the end; empty: the call is just ended.",
+    ),
+    Comment::new(
+        "empty_balance_context",
+        "The dialplan's context for callers without credit, in mid-call (alone, free of charge) and instead of 402; empty: none.",
+    ),
+    Comment::new("transfers_paid_by", "Who pays for the leg that a transfer makes: transferor or caller."),
+    Comment::new("empty_balance_limit", "How long they may stay there at most."),
     Comment::new(
         "heartbeat_timeout",
         "Silence after which the connections are made again: three times the switch's event-heartbeat-interval.",

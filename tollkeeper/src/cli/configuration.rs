@@ -1,7 +1,6 @@
 //! `check-config` and `print-config`.
 
 use serde::Serialize;
-use types::Currency;
 
 use super::{ConfigArgs, show};
 use crate::config::Config;
@@ -53,8 +52,8 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<()> {
 /// The tariff is part of what an operator configures: a folder that does not load would stop the start.
 fn check_tariff(config: &Config) -> anyhow::Result<()> {
     let Some(tariff) = config.core.as_ref().map(|core| &core.tariff) else { return Ok(()) };
-    let (Some(folder), Ok(currency)) = (&tariff.folder, tariff.currency.parse::<Currency>()) else { return Ok(()) };
-    match rating::Plan::load(folder, currency) {
+    let (Some(folder), Ok(options)) = (&tariff.folder, tariff.options()) else { return Ok(()) };
+    match rating::Plan::load(folder, options) {
         Ok(_) => Ok(()),
         Err(faults) => Err(UsageError(format!("tariff folder {}:\n{faults}", folder.display())).into()),
     }

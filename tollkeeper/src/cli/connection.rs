@@ -17,12 +17,17 @@ pub fn talk<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow:
 
 /// Connects.
 pub async fn connect(core: &str) -> anyhow::Result<Channel> {
+    connect_for(core, ANSWER_TIMEOUT).await
+}
+
+/// Connects for something that takes a while: answers are waited for so long.
+pub async fn connect_for(core: &str, answer_timeout: Duration) -> anyhow::Result<Channel> {
     let wrong = || UsageError(format!("--core {core} is no address; write http://host:port"));
     let endpoint = Endpoint::from_shared(core.to_owned()).map_err(|_| wrong())?;
     if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
         return Err(wrong().into());
     }
-    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
+    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(answer_timeout);
     endpoint.connect().await.map_err(|error| {
         let why = root(&error);
         anyhow!("the charging core at {core} cannot be reached: {why}; is it running? (tollkeeper run, or name another one with --core)")

@@ -6,9 +6,12 @@ mod configuration;
 mod connection;
 mod journal;
 mod parse;
+mod plan_folder;
+mod quote;
 mod session;
 mod ship_status;
 mod show;
+mod tariff;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +90,26 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
   tollkeeper journal replay --sink kinesis --from 2026-11-22T10:00:00Z")]
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Tariffs: check a folder, load it into the running core, compare, show, history, activate.
+    #[command(after_help = "Examples:
+  tollkeeper tariff check /etc/tollkeeper/tariff
+  tollkeeper tariff load /etc/tollkeeper/tariff --dry-run --diff
+  tollkeeper tariff history")]
+    #[command(subcommand)]
+    Tariff(tariff::Command),
+    /// What something costs, and why: from a tariff folder, or from the running core.
+    #[command(after_help = "Examples:
+  tollkeeper quote --plan demo/tariff --destination +49301234567 --usage 90s
+  tollkeeper quote --destination +49301234567 --usage 90s --at 2026-12-24T18:00:00Z --explain
+  tollkeeper quote --plan DIR --category data --destination web --usage 1048576 --tor data --json
+  tollkeeper quote --plan DIR --requests in.jsonl --answers out.jsonl
+  tollkeeper quote --session SESSION_ID            what a call was charged, and why
+
+A file of requests has one JSON object a line, with the keys id, tor (\"*voice\"), tenant, category,
+subject, destination, answer_time and usage (\"90s\" or a number). Its answers have id and cost, or
+id and error, in the same order. There a + in a number is a character like any other, as in the
+tariff format itself; with -c FILE it is as the file says.")]
+    Quote(quote::QuoteArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Examples:
   tollkeeper completions bash > /etc/bash_completion.d/tollkeeper
@@ -138,6 +161,8 @@ pub fn main() -> ExitCode {
         Command::Session(command) => session::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
         Command::Cdr(command) => cdr::run(command).map(|()| ExitCode::SUCCESS),
         Command::Journal(command) => journal::run(command),
+        Command::Tariff(command) => tariff::run(&cli.core, command),
+        Command::Quote(args) => quote::run(&cli.core, &args).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tollkeeper", &mut script);

@@ -21,6 +21,12 @@ pub fn time(text: &str) -> Result<UtcMs, String> {
     whole.parse().map_err(|_| "a time is written 2026-11-22T20:00:00Z or 2026-11-22, in UTC".to_owned())
 }
 
+/// The wall clock.
+pub fn now() -> UtcMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UtcMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// `kind:value`, such as `e164:+49301234567`.
 pub fn identity(text: &str) -> Result<SubscriberId, String> {
     let wrong = || "an identity is written kind:value with the kind e164, imsi, sip_uri, nai or private".to_owned();

@@ -98,10 +98,43 @@ pub(super) const COMMENTS: &[Comment] = &[
     Comment::new("core.tariff", "Where prices come from."),
     Comment::optional(
         "core.tariff.folder",
-        "Folder with Destinations.csv, Rates.csv, DestinationRates.csv, RatingPlans.csv, RatingProfiles.csv. Absent: nothing can be priced, and every chargeable call is refused.",
+        "Folder with Destinations.csv, Rates.csv, DestinationRates.csv, RatingPlans.csv, RatingProfiles.csv, Timings.csv; loaded and put in force at start when it changed. Absent: the version that was activated last is in force (tollkeeper tariff load); without one every chargeable call is refused.",
         "\"/etc/tollkeeper/tariff\"",
     ),
     Comment::new("core.tariff.currency", "Currency of all amounts in it."),
+    Comment::new(
+        "core.tariff.fallback_depth",
+        "Rating profiles looked at for one number, the subject's own being the first, its fallback subjects behind; 1 to 32.",
+    ),
+    Comment::new(
+        "core.tariff.plus_is_optional",
+        "true: a number with + also matches prefixes without it. false: + is a character like any other.",
+    ),
+    Comment::new(
+        "core.tariff.subject_prefix_matching",
+        "true: a subject without a rating profile is shortened from the right until one is found, before *any is tried.",
+    ),
+    Comment::new(
+        "core.tariff.time_zone",
+        "Where the tables' times of day are read off the wall: a name of the IANA database, such as \"Europe/Berlin\".",
+    ),
+    Comment::optional(
+        "core.tariff.tax",
+        "Tax on all prices: per cent, and whether the tables' prices include it. Absent: prices know no tax.",
+        "{ percent = \"19\", included = true }",
+    ),
+    Comment::new("core.tariff.tax.percent", "Per cent, with at most four decimals."),
+    Comment::new("core.tariff.tax.included", "true: the tables' prices contain it. false: it is added to them."),
+    Comment::optional(
+        "core.tariff.tenants",
+        "What is different for a tenant, by its name; what it does not say is as for all.",
+        "{ acme = { time_zone = \"America/New_York\", tax = { percent = \"8.875\", included = false } } }",
+    ),
+    Comment::new("core.tariff.tenants.*", "What is different for this tenant."),
+    Comment::new("core.tariff.tenants.*.time_zone", "Its time zone."),
+    Comment::new("core.tariff.tenants.*.tax", "Its tax; percent = \"0\" for none."),
+    Comment::new("core.tariff.tenants.*.tax.percent", "Per cent, with at most four decimals."),
+    Comment::new("core.tariff.tenants.*.tax.included", "true: the tables' prices contain it. false: it is added."),
     Comment::new("charging", "How agents reach the core."),
     Comment::new(
         "charging.addresses",

@@ -155,7 +155,7 @@ impl Process {
 fn start_core(config: &Config, core: &charging_server::CoreConfig) -> anyhow::Result<Core> {
     let data_dir = &config.top.data_dir;
     let started = Core::start(data_dir, core).map_err(|error| match error {
-        CoreError::Tariff(TariffError::Faulty { .. } | TariffError::Currency(_)) => {
+        CoreError::Tariff(TariffError::Faulty { .. } | TariffError::Setting { .. }) => {
             anyhow::Error::new(UsageError(error.to_string()))
         }
         CoreError::Store(segment_log::Error::Locked { .. }) => anyhow::Error::new(error).context(format!(

@@ -33,6 +33,15 @@ const COMMANDS: &[&[&str]] = &[
     &["journal", "verify"],
     &["journal", "export"],
     &["journal", "replay"],
+    &["tariff"],
+    &["tariff", "check"],
+    &["tariff", "load"],
+    &["tariff", "diff"],
+    &["tariff", "show"],
+    &["tariff", "list"],
+    &["tariff", "history"],
+    &["tariff", "activate"],
+    &["quote"],
     &["completions"],
 ];
 

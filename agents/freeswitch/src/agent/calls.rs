@@ -1,74 +1,86 @@
 //! What the news of a call means: offered, answered, over, or not ours.
 
-use agent_call::{Answer, SwitchEvent};
+use agent_call::{Answer, CallEnd, SwitchEvent};
 use agent_runtime::{UnknownCalls, UnknownEnd};
 use protocol_codecs::esl::Event;
 use tokio::time::{Duration, Instant};
 use tracing::warn;
-use types::{LegId, ReleaseCause, SessionId, UtcMs};
+use types::{ReleaseCause, SessionId, UtcMs};
 
 use super::Agent;
-use crate::command;
 use crate::translate::{self, News, TranslateError};
 
+/// A channel's event, read.
+pub(super) struct ChannelNews {
+    /// The session that is named after the channel.
+    pub(super) session: SessionId,
+    /// Why the channel is not a caller's leg.
+    pub(super) other: Option<&'static str>,
+    /// When, by the switch's clock.
+    pub(super) at: UtcMs,
+    /// How late it came.
+    pub(super) late_ms: u64,
+    /// What happened.
+    pub(super) news: News,
+}
+
 impl Agent {
-    pub(super) fn news(
-        &mut self,
-        session: SessionId,
-        at: UtcMs,
-        late_ms: u64,
-        news: News,
-        event: &Event,
-    ) -> Result<(), TranslateError> {
+    pub(super) fn news(&mut self, told: ChannelNews, event: &Event) -> Result<(), TranslateError> {
+        let ChannelNews { session, other, at, late_ms, news } = told;
+        // Such a channel tells of calls only if it carries one.
+        let other = other.filter(|_| !self.driver.knows(&session));
         match news {
-            News::Parked => self.parked(session, event),
-            News::Ringing => self.ringing(session, event),
+            News::Parked => self.parked(session, other, at, event),
+            News::Ringing => match other {
+                Some(reason) => self.ignored(reason),
+                None => self.ringing(session, event),
+            },
             News::Answered => {
                 if let Some(answer) = translate::answer(event, late_ms)? {
-                    self.answered(session, event, answer, SwitchEvent::Answered);
+                    self.channel_answered(session, other, event, answer);
                 }
             }
-            News::Held => self.told(&session, SwitchEvent::Held, "hold_of_unknown_call"),
-            News::Resumed => self.told(&session, SwitchEvent::Resumed, "hold_of_unknown_call"),
-            News::Bridged(other) => self.bridged(&session, other),
-            News::HungUp => self.hung_up(session, event, at)?,
-            News::Completed => self.completed(session, event, at, late_ms)?,
+            News::Held => self.hold(&session, true, event),
+            News::Resumed => self.hold(&session, false, event),
+            News::Bridged(with, answered) => self.bridged(&session, with, answered, late_ms, event),
+            News::HungUp => self.hung_up(session, other, event, at)?,
+            News::Completed => self.completed(session, other, event, at, late_ms)?,
         }
         Ok(())
     }
 
-    /// A leg waits for us, unless the dialplan parked it for somebody else.
-    pub(crate) fn parked(&mut self, session: SessionId, event: &Event) {
-        let context = event.text("Caller-Context").unwrap_or_default();
-        let contexts = &self.config.parked_contexts;
-        if !contexts.is_empty() && !contexts.iter().any(|ours| **ours == *context) {
-            return self.ignored("parked_elsewhere");
+    fn channel_answered(&mut self, named: SessionId, other: Option<&'static str>, event: &Event, answer: Answer) {
+        let waiting = event.other_leg_unique_id().map(|calling| self.waiting_for_answer(calling)).unwrap_or_default();
+        for session in &waiting {
+            self.far_leg_answered(session, answer);
         }
-        let answered = !matches!(event.answered_us(), Ok(None));
-        if self.driver.knows(&session) {
-            if answered || self.calls.get(&session).is_some_and(|call| call.admitted) {
-                // Another destination than the one that was asked for; nobody would let it out of there either.
-                warn!(switch = %self.switch, session_id = %session, "parked again after it was admitted: released");
-                self.driver.release(&session, ReleaseCause::Policy);
+        self.refuse_diversion(event);
+        match other {
+            Some(reason) if waiting.is_empty() => self.ignored(reason),
+            Some(_) => {}
+            None => {
+                let channel = event.unique_id().unwrap_or_default();
+                let further: Vec<SessionId> = self.carried(&named, channel);
+                for session in further.into_iter().filter(|session| *session != named) {
+                    let call = self.calls.entry(session.clone()).or_default();
+                    if !call.on_answered_leg {
+                        self.answered(session, event, answer, SwitchEvent::Answered);
+                    }
+                }
+                self.answered(named, event, answer, SwitchEvent::Answered);
             }
-            return;
         }
-        if answered {
-            return self.ignored("parked_when_answered");
+    }
+
+    /// A callee that redirects (302) to another number than the one that is paid for.
+    fn refuse_diversion(&mut self, event: &Event) {
+        let Some(calling) = event.other_leg_unique_id() else { return };
+        let Some(session) = self.carried_by(calling).pop() else { return };
+        let admitted = self.calls.get(&session).map(|call| call.destination.clone()).filter(|to| !to.is_empty());
+        if admitted.is_some_and(|admitted| translate::diverted_past_us(event, &admitted)) {
+            warn!(switch = %self.switch, session_id = %session, "a redirection (302) was followed without authorisation: released; use manual-redirect with a context that parks, or outbound_redirect_fatal");
+            self.driver.release(&session, ReleaseCause::Policy);
         }
-        if translate::is_free_of_charge(event) {
-            return self.ignored("not_charged");
-        }
-        let offer = translate::offer(&self.config, &self.switch, session.clone(), event);
-        let call = self.calls.entry(session.clone()).or_default();
-        (call.destination, call.seen) = (translate::route(event).to_owned(), true);
-        let never_refuse = offer.never_refuse;
-        if never_refuse {
-            // It should not have been held up at all.
-            let route = command::route(&self.config, &session, call);
-            self.send(route);
-        }
-        self.driver.offer(offer);
     }
 
     fn ringing(&mut self, session: SessionId, event: &Event) {
@@ -91,8 +103,12 @@ impl Agent {
         as_event: fn(Answer) -> SwitchEvent,
     ) {
         if self.driver.event(&session, as_event(answer)) {
-            let call = self.calls.entry(session).or_default();
+            let call = self.calls.entry(session.clone()).or_default();
             (call.answered, call.seen, call.missing) = (Some(answer.at), true, false);
+            if call.destination.is_empty() {
+                call.destination = translate::dialled(event).to_owned();
+            }
+            self.answered_with_backstop(&session);
         } else if self.driver.finished_lately(&session) {
             self.ignored("finished_call");
         } else if !translate::is_chargeable(event) {
@@ -107,6 +123,7 @@ impl Agent {
         let call = self.calls.entry(session.clone()).or_default();
         (call.answered, call.seen, call.admitted) = (Some(answer.at), true, true);
         let offer = translate::offer(&self.config, &self.switch, session.clone(), event);
+        self.legs.carry(event.unique_id().unwrap_or_default(), &session);
         let release = !offer.never_refuse && self.config.calls.unknown_calls == UnknownCalls::Release;
         self.driver.adopt(offer, answer);
         if release {
@@ -114,42 +131,58 @@ impl Agent {
         }
     }
 
-    /// A second leg after the first is a transfer; the session goes on.
-    fn bridged(&mut self, session: &SessionId, other: Option<String>) {
-        let Some(other) = other else { return };
-        if !self.driver.knows(session) {
-            return self.ignored("bridge_of_unknown_call");
-        }
-        let call = self.calls.entry(session.clone()).or_default();
-        let former = call.other_leg.replace(other.clone());
-        if former.is_some_and(|former| former != other) {
-            self.driver.event(session, SwitchEvent::Transferred { to: LegId::new(other) });
-        }
-    }
-
     /// The final numbers are a moment away, and may never come.
-    fn hung_up(&mut self, session: SessionId, event: &Event, at: UtcMs) -> Result<(), TranslateError> {
-        if !self.driver.knows(&session) {
-            self.ignored("hangup_of_unknown_call");
-            return Ok(());
+    fn hung_up(
+        &mut self,
+        named: SessionId,
+        other: Option<&'static str>,
+        event: &Event,
+        at: UtcMs,
+    ) -> Result<(), TranslateError> {
+        self.leg_ended(&named, at, event);
+        let ended = self.carried(&named, event.unique_id().unwrap_or_default());
+        if ended.is_empty() {
+            self.ignored(other.unwrap_or("hangup_of_unknown_call"));
         }
-        let end = translate::hung_up(event, at, self.was_released(&session))?;
-        self.keep_end(&session, event, &end);
-        self.hung_up.push_back((Instant::now() + COMPLETION_WAIT, session, end));
+        for session in ended {
+            let end = translate::hung_up(event, at, self.was_released(&session))?;
+            let end = self.not_after_leaving(event, self.answered_as_its_own(&session, &named, end));
+            self.keep_end(&session, event, &end);
+            self.hung_up.push_back((Instant::now() + COMPLETION_WAIT, session, end));
+        }
         Ok(())
     }
 
-    fn completed(&mut self, session: SessionId, event: &Event, at: UtcMs, late_ms: u64) -> Result<(), TranslateError> {
-        let end = translate::completed(event, at, late_ms, self.was_released(&session))?;
-        self.hung_up.retain(|(_, waiting, _)| *waiting != session);
-        if self.driver.finished_lately(&session) {
+    fn completed(
+        &mut self,
+        named: SessionId,
+        other: Option<&'static str>,
+        event: &Event,
+        at: UtcMs,
+        late_ms: u64,
+    ) -> Result<(), TranslateError> {
+        let ended = self.carried(&named, event.unique_id().unwrap_or_default());
+        self.forget_leg(event);
+        for session in &ended {
+            let end = translate::completed(event, at, late_ms, self.was_released(session))?;
+            let end = self.not_after_leaving(event, self.answered_as_its_own(session, &named, end));
+            self.hung_up.retain(|(_, waiting, _)| waiting != session);
+            self.keep_end(session, event, &end);
+            self.driver.event(session, SwitchEvent::Ended(end));
+        }
+        if !ended.is_empty() {
+            return Ok(());
+        }
+        if self.driver.finished_lately(&named) {
             self.ignored("finished_call");
-        } else if self.driver.knows(&session) {
-            self.keep_end(&session, event, &end);
-            self.driver.event(&session, SwitchEvent::Ended(end));
+        } else if self.driver.knows(&named) {
+            self.ignored("leg_left_its_call");
+        } else if let Some(reason) = other {
+            self.ignored(reason);
         } else if translate::is_chargeable(event) {
-            self.keep_end(&session, event, &end);
-            let offer = translate::offer(&self.config, &self.switch, session, event);
+            let end = self.not_after_leaving(event, translate::completed(event, at, late_ms, false)?);
+            self.keep_end(&named, event, &end);
+            let offer = translate::offer(&self.config, &self.switch, named, event);
             self.driver.unknown_ended(UnknownEnd { offer, end });
         } else {
             self.ignored("not_charged");
@@ -157,9 +190,20 @@ impl Agent {
         Ok(())
     }
 
+    /// The channel may have been answered long before the conversation was, or be another than it began with.
+    fn answered_as_its_own(&self, session: &SessionId, named: &SessionId, end: CallEnd) -> CallEnd {
+        let call = self.calls.get(session);
+        let of_channel = session == named && call.is_none_or(|call| !call.on_answered_leg);
+        let answered = if of_channel { end.answered } else { call.and_then(|call| call.answered) };
+        CallEnd { answered, ..end }
+    }
+
     /// The switch will not tell it again.
-    fn keep_end(&mut self, session: &SessionId, event: &Event, end: &agent_call::CallEnd) {
-        let offer = translate::offer(&self.config, &self.switch, session.clone(), event);
+    fn keep_end(&mut self, session: &SessionId, event: &Event, end: &CallEnd) {
+        let offer = match self.offer_of(session) {
+            Some(offer) => (*offer).clone(),
+            None => translate::offer(&self.config, &self.switch, session.clone(), event),
+        };
         let call = self.calls.entry(session.clone()).or_default();
         call.end = Some(Box::new(UnknownEnd { offer, end: end.clone() }));
     }
@@ -178,12 +222,6 @@ impl Agent {
 
     fn was_released(&self, session: &SessionId) -> bool {
         self.calls.get(session).is_some_and(|call| call.released)
-    }
-
-    fn told(&mut self, session: &SessionId, event: SwitchEvent, unknown: &'static str) {
-        if !self.driver.event(session, event) {
-            self.ignored(unknown);
-        }
     }
 }
 

@@ -4,12 +4,12 @@ use protocol_codecs::esl::{ApiResponse, FailureKind, HangupCause, Outcome};
 use tracing::{debug, error, warn};
 use types::SessionId;
 
-use super::Agent;
+use super::{Agent, remaining_ms};
 use crate::command::{self, Purpose};
 
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Done.
     Done,
     /// There is no such channel: the caller gave up, or it is over.
@@ -23,6 +23,7 @@ enum Verdict {
 impl Agent {
     pub(super) fn replied(&mut self, purpose: Purpose, reply: Option<&ApiResponse>) {
         let verdict = verdict(reply);
+        let is_next = matches!(purpose, Purpose::NextBackstop(_));
         match purpose {
             Purpose::Arm(session) => self.armed(&session, verdict),
             Purpose::Route(session) => self.routed(&session, verdict),
@@ -31,7 +32,8 @@ impl Agent {
                 Verdict::Gone => self.ask_exists(&session),
                 Verdict::Failed(reason) => {
                     warn!(switch = %self.switch, session_id = %session, reason, "the extension that refuses was not reached");
-                    self.send(command::kill(&session, command::refusal_cause(cause)));
+                    let kill = command::kill(&session, self.calls.get(&session), command::refusal_cause(cause));
+                    self.send(kill);
                 }
                 Verdict::Unsendable => {}
             },
@@ -44,14 +46,29 @@ impl Agent {
                 }
                 Verdict::Unsendable => {}
             },
-            Purpose::Backstop(session) => match verdict {
+            Purpose::NextBackstop(session) | Purpose::Backstop(session) if verdict == Verdict::Done => {
+                self.backstop_armed(&session, is_next);
+            }
+            Purpose::NextBackstop(session) | Purpose::Backstop(session) => match verdict {
                 Verdict::Done => {}
                 Verdict::Gone => self.ask_exists(&session),
                 Verdict::Failed(_) | Verdict::Unsendable => {
                     error!(switch = %self.switch, session_id = %session, ?verdict, "a call has no backstop in the switch");
                 }
             },
-            Purpose::Disarm(session) | Purpose::Announce(session) => {
+            Purpose::Leave(session) => self.leaving(&session, verdict),
+            Purpose::Left(session) => self.left(&session, reply),
+            Purpose::Limit(session) => self.limited(&session, verdict),
+            Purpose::Outbound(session) => self.waiting_explained(&session, reply),
+            Purpose::Through(channel) => {
+                if !channel.is_empty() {
+                    self.let_through(channel, matches!(verdict, Verdict::Done | Verdict::Gone));
+                }
+            }
+            Purpose::Disarm(session)
+            | Purpose::Announce(session)
+            | Purpose::Unset(session)
+            | Purpose::Mark(session) => {
                 debug!(switch = %self.switch, session_id = %session, ?verdict, "answered");
             }
             Purpose::Channels => self.listed(reply),
@@ -62,19 +79,36 @@ impl Agent {
         }
     }
 
+    /// There are two now: away with the one that is not needed any more.
+    fn backstop_armed(&mut self, session: &SessionId, is_next: bool) {
+        let due = self.calls.get(session).and_then(|call| Some((call, call.backstop_due?)));
+        match due {
+            Some((call, due)) if is_next => {
+                for (purpose, call) in command::replaced_backstop(session, call, remaining_ms(due)) {
+                    self.link.send(purpose, call);
+                }
+            }
+            _ => self.send(command::settled_backstop(session)),
+        }
+    }
+
     /// The backstop will be armed at the answer: now the call may go on.
     fn armed(&mut self, session: &SessionId, verdict: Verdict) {
         let Some(call) = self.calls.get_mut(session) else { return };
         match verdict {
             Verdict::Done => {
                 call.admitted = true;
+                if call.on_socket {
+                    return self.let_go_on(session);
+                }
                 let route = command::route(&self.config, session, call);
                 self.send(route);
             }
             Verdict::Gone => self.ask_exists(session),
             Verdict::Failed(_) | Verdict::Unsendable => {
                 error!(switch = %self.switch, session_id = %session, ?verdict, "no backstop for an admitted call: refused");
-                self.send(command::kill(session, HangupCause::NormalTemporaryFailure));
+                let kill = command::kill(session, self.calls.get(session), HangupCause::NormalTemporaryFailure);
+                self.send(kill);
             }
         }
     }
@@ -83,10 +117,14 @@ impl Agent {
         match verdict {
             Verdict::Done => {}
             Verdict::Gone => self.ask_exists(session),
-            Verdict::Unsendable => self.send(command::kill(session, HangupCause::InvalidNumberFormat)),
+            Verdict::Unsendable => {
+                let kill = command::kill(session, self.calls.get(session), HangupCause::InvalidNumberFormat);
+                self.send(kill);
+            }
             Verdict::Failed(reason) => {
                 error!(switch = %self.switch, session_id = %session, reason, "an admitted call was not transferred: ended");
-                self.send(command::kill(session, HangupCause::NormalTemporaryFailure));
+                let kill = command::kill(session, self.calls.get(session), HangupCause::NormalTemporaryFailure);
+                self.send(kill);
             }
         }
     }

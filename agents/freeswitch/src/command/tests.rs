@@ -34,7 +34,7 @@ fn every_command_in_freeswitchs_words() {
         (
             Command::Admit { granted_ms: 30_000 },
             &[
-                "api uuid_setvar_multi abc tollkeeper_session=fs1/run/17-abc;execute_on_answer=sched_hangup +31 ALLOTTED_TIMEOUT;tollkeeper_dialled=+4930",
+                "api uuid_setvar_multi abc tollkeeper_session=fs1/run/17-abc;api_on_answer_tollkeeper_17=sched_api +31 tollkeeper/fs1/run/17-abc uuid_kill abc ALLOTTED_TIMEOUT;tollkeeper_dialled=+4930",
             ],
         ),
         (Command::Refuse(ReleaseCause::CreditExhausted), &["api uuid_transfer abc 402 XML tollkeeper_refused"]),
@@ -43,7 +43,7 @@ fn every_command_in_freeswitchs_words() {
         (Command::Refuse(ReleaseCause::Shutdown), &["api uuid_kill abc NORMAL_TEMPORARY_FAILURE"]),
         (
             Command::MoveBackstop { remaining_ms: 4_001 },
-            &["api sched_del abc", "api sched_hangup +6 abc ALLOTTED_TIMEOUT"],
+            &["api sched_api +6 tollkeeper-next/fs1/run/17-abc uuid_kill abc ALLOTTED_TIMEOUT"],
         ),
         (release(ReleaseCause::CreditExhausted, 1), &["api uuid_kill abc ALLOTTED_TIMEOUT"]),
         (release(ReleaseCause::Fraud, 1), &["api uuid_kill abc OUTGOING_CALL_BARRED"]),
@@ -65,6 +65,52 @@ fn every_command_in_freeswitchs_words() {
         assert_eq!(call.released, matches!(command, Command::Release { .. }));
         assert_eq!(call.refused.is_some(), matches!(command, Command::Refuse(_)));
     }
+}
+
+/// What the operator exports and where he lets transfers go stays as he has it.
+#[test]
+fn transfers_go_where_calls_are_authorised() {
+    let context = Some("public".to_owned());
+    for (context, exports, on_answered_leg, expected) in [
+        (None, "", false, ""),
+        (context.clone(), "", false, ";force_transfer_context=public;export_vars=force_transfer_context"),
+        (context.clone(), "a,b", false, ";force_transfer_context=public;export_vars=a,b,force_transfer_context"),
+        (context.clone(), "force_transfer_context,b", false, ";force_transfer_context=public"),
+        (None, "a", true, ";export_vars=a,api_on_answer_tollkeeper_17"),
+        (
+            context,
+            "",
+            true,
+            ";force_transfer_context=public;export_vars=api_on_answer_tollkeeper_17,force_transfer_context",
+        ),
+    ] {
+        let mut call = NativeCall {
+            transfer_context: context,
+            exports: exports.to_owned(),
+            on_answered_leg,
+            ..NativeCall::default()
+        };
+        let words = wire(&calls(&config(), &session(), &mut call, Command::Admit { granted_ms: 1 })[0].1);
+        assert_eq!(words.split_once("ALLOTTED_TIMEOUT").map(|(_, rest)| rest), Some(expected), "{words}");
+    }
+}
+
+/// The next is armed before the former goes, and the channel's own tasks are the operator's.
+#[test]
+fn a_backstop_is_replaced_in_steps_and_on_the_leg_that_talks() {
+    let call = NativeCall { leg: Some("b".to_owned()), ..NativeCall::default() };
+    let (session, next) = (session(), next_backstop(&session(), &call, 1_000));
+    assert_eq!(wire(&next.1), "api sched_api +2 tollkeeper-next/fs1/run/17-abc uuid_kill b ALLOTTED_TIMEOUT");
+    let replaced = replaced_backstop(&session, &call, 1_000).map(|(_, call)| wire(&call));
+    assert_eq!(
+        replaced,
+        [
+            "api sched_del tollkeeper/fs1/run/17-abc",
+            "api sched_api +2 tollkeeper/fs1/run/17-abc uuid_kill b ALLOTTED_TIMEOUT"
+        ]
+    );
+    assert_eq!(wire(&settled_backstop(&session).1), "api sched_del tollkeeper-next/fs1/run/17-abc");
+    assert_eq!(wire(&unset_on_answer(&session, &call).1), "api uuid_setvar b api_on_answer_tollkeeper_17");
 }
 
 #[test]

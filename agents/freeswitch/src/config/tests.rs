@@ -6,6 +6,7 @@ fn config() -> FreeswitchConfig {
         address: "127.0.0.1:8021".into(),
         password_file: None,
         password_env: None,
+        socket: None,
     };
     FreeswitchConfig {
         name: "pbx".into(),
@@ -13,14 +14,25 @@ fn config() -> FreeswitchConfig {
         switches: vec![switch("fs1"), switch("fs2")],
         admitted_context: default_admitted_context(),
         refuse_context: default_refuse_context(),
+        transfers_paid_by: TransferPayer::default(),
         parked_contexts: vec![],
+        domains: std::collections::BTreeMap::new(),
         low_balance_file: "".into(),
+        empty_balance_file: "".into(),
+        empty_balance_context: "".into(),
+        empty_balance_limit: default_empty_balance_limit(),
         heartbeat_timeout: default_heartbeat_timeout(),
         reply_timeout: default_reply_timeout(),
         reconnect_longest: default_reconnect(),
         calls: CallConfig::default(),
         trunks: BTreeMap::new(),
     }
+}
+
+fn socket(config: &mut FreeswitchConfig, change: fn(&mut SocketConfig)) {
+    let mut socket = SocketConfig::on("127.0.0.1:8084");
+    change(&mut socket);
+    config.switches[0].socket = Some(socket);
 }
 
 type Change = fn(&mut FreeswitchConfig);
@@ -37,6 +49,34 @@ fn every_fault_names_its_key() {
         (|config| config.refuse_context = "a b".into(), "refuse_context"),
         (|config| config.parked_contexts = vec!["tollkeeper_admitted".into()], "parked_contexts"),
         (|config| config.low_balance_file = "a file.wav".into(), "low_balance_file"),
+        (|config| config.empty_balance_file = "a,b.wav".into(), "empty_balance_file"),
+        (|config| config.empty_balance_context = "a b".into(), "empty_balance_context"),
+        (|config| config.empty_balance_context = "tollkeeper_admitted".into(), "empty_balance_context"),
+        (|config| config.empty_balance_limit = ConfigDuration::from_ms(1), "empty_balance_limit"),
+        (
+            |config| {
+                (config.empty_balance_file, config.empty_balance_context) = ("/e.wav".into(), "top_up".into());
+            },
+            "empty_balance_file",
+        ),
+        (
+            |config| {
+                config.parked_contexts = vec!["public".into()];
+                config.empty_balance_context = "public".into();
+            },
+            "empty_balance_context",
+        ),
+        (|config| config.switches[0].socket = Some(SocketConfig::on("8084")), "switches[0].socket.listen"),
+        (|config| socket(config, |socket| socket.allow.clear()), "switches[0].socket.allow"),
+        (|config| socket(config, |socket| socket.maximum_connections = 0), "switches[0].socket.maximum_connections"),
+        (
+            |config| socket(config, |socket| socket.handshake_timeout = ConfigDuration::from_s(26)),
+            "switches[0].socket.handshake_timeout",
+        ),
+        (
+            |config| config.switches.iter_mut().for_each(|switch| switch.socket = Some(SocketConfig::on("[::1]:8084"))),
+            "switches[1].socket.listen",
+        ),
         (|config| config.heartbeat_timeout = ConfigDuration::from_ms(10), "heartbeat_timeout"),
         (|config| config.reply_timeout = ConfigDuration::from_ms(10), "reply_timeout"),
         (|config| config.calls.maximum_calls = 0, "calls.maximum_calls"),
@@ -91,4 +131,15 @@ fn a_trunk_is_found_by_its_name_before_its_address() {
     ] {
         assert_eq!(config.trunk(name, from).map(|(name, _)| name), expected, "{name:?} {from:?}");
     }
+}
+
+/// An operator who comes from CGRateS finds the names again; the port of the socket is closed unless it is wanted.
+#[test]
+fn the_names_of_cgrates_are_taken_and_nothing_listens_by_itself() {
+    let text = "name = \"a\"\nswitches = [{ name = \"fs1\", address = \"h:1\" }, { name = \"fs2\", address = \"h:2\", socket = { listen = \"h:3\" } }]\nlow_balance_ann_file = \"/l.wav\"\nempty_balance_ann_file = \"/e.wav\"";
+    let config: FreeswitchConfig = toml::from_str(text).unwrap();
+    assert_eq!((&*config.low_balance_file, &*config.empty_balance_file), ("/l.wav", "/e.wav"));
+    assert_eq!(config.switches[0].socket, None);
+    let socket = config.switches[1].socket.as_ref().unwrap();
+    assert!(!socket.allow.is_empty() && socket.allow.iter().all(IpAddr::is_loopback), "{:?}", socket.allow);
 }

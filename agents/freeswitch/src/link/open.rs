@@ -43,7 +43,7 @@ pub(super) async fn both(settings: &LinkSettings) -> Result<Opened, LinkFault> {
 
 async fn accepted(settings: &LinkSettings) -> Result<Connection, LinkFault> {
     let stream = TcpStream::connect(&*settings.address).await.map_err(LinkFault::Connect)?;
-    stream.set_nodelay(true).map_err(LinkFault::Connect)?;
+    agent_runtime::watch_peer(&stream).map_err(LinkFault::Connect)?;
     let mut connection = Framed::with_capacity(stream, EslCodec::new(), READ_BYTES);
     loop {
         match next_frame(settings, &mut connection).await? {

@@ -70,15 +70,21 @@ fn ended_by(cause: Option<HangupCause>, disposition: Option<&str>, released: boo
 }
 
 /// What the caller sent, as the switch received it; absent when no media came.
+///
+/// Units by `switch_rtp.c` (`check_jitter`, `burstr_calculate`): the variances are of the distance between packets, in
+/// milliseconds squared, running over the call, so the root of the largest is the worst standard deviation in
+/// milliseconds; the loss rate is lost over received, a fraction with two digits, not a percentage.
 fn quality(event: &Event) -> Option<Qos> {
     event.count("variable_rtp_audio_in_media_packet_count").ok().flatten().filter(|packets| *packets > 0)?;
     // A field that is no number costs only itself.
     let thousandths = |name| event.thousandths(name).ok().flatten().and_then(|value| u64::try_from(value).ok());
     let quality = Qos {
-        jitter: thousandths("variable_rtp_audio_in_jitter_max_variance").map(|scaled| Decimal { scaled }),
+        jitter: thousandths("variable_rtp_audio_in_jitter_max_variance")
+            .and_then(|variance| variance.checked_mul(1000))
+            .map(|millionths| Decimal { scaled: millionths.isqrt() }),
         packet_loss: thousandths("variable_rtp_audio_in_jitter_loss_rate")
-            .filter(|percent| *percent <= 100_000)
-            .map(|percent| Decimal { scaled: percent / 10 }),
+            .filter(|fraction| *fraction <= 1_000)
+            .map(|fraction| Decimal { scaled: fraction.saturating_mul(10) }),
         latency: None,
         mos: thousandths("variable_rtp_audio_in_mos")
             .filter(|mos| (1_000..=5_000).contains(mos))

@@ -2,7 +2,9 @@
 //!
 //! Who pays is only what the dialplan set (`tollkeeper_*`, or `cgr_*` of a dialplan written for CGRateS), what the switch
 //! authenticated (`sip_auth_username`), what its directory set (`accountcode`), or a trunk known by its address. Never
-//! the From header, which anybody may write.
+//! the From header, which anybody may write, nor what FreeSWITCH takes from it: with `accept-blind-auth` a From header is
+//! enough to be a user of the directory, and a parameter of the To header becomes a variable (`;user=112` makes
+//! `sip_to_user`). Seen on 1.11.2.
 
 use agent_call::CallOffer;
 use agent_call::numbers::NumberRules;
@@ -12,7 +14,7 @@ use types::charging::{ChargingMode, Service, SubscriberId};
 use types::{CallId, LegId, Number, SessionId, UtcMs};
 
 use super::{SESSION_VARIABLE, utc};
-use crate::config::FreeswitchConfig;
+use crate::config::{Domain, FreeswitchConfig};
 
 /// The call, from any event of its channel.
 pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: SessionId, event: &Event) -> CallOffer {
@@ -22,15 +24,19 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
     let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
     let dialled = rated_destination(event);
     let never_refuse = never_refuse(event);
+    let domain = config.domain(variable(event, &["sip_auth_realm"]));
     CallOffer {
         call_id: CallId::new(variable(event, &["sip_call_id"]).unwrap_or(unique_id)),
         session_id,
         leg_id: LegId::new(unique_id),
         parent_leg_id: None,
         tenant: types::Tenant::new(
-            variable(event, &["tollkeeper_tenant", "cgr_tenant"]).map_or(config.tenant.clone(), Into::into),
+            variable(event, &["tollkeeper_tenant", "cgr_tenant"]).or(domain.tenant()).unwrap_or(&config.tenant),
         ),
-        payer: payer(event).or(trunk.map(|(_, trunk)| &*trunk.account)).filter(usable).map(SubscriberId::account),
+        payer: payer(event, domain)
+            .or(trunk.map(|(_, trunk)| &*trunk.account))
+            .filter(usable)
+            .map(SubscriberId::account),
         charging_mode: mode(event).flatten().unwrap_or(config.calls.mode),
         service: Service::Voice,
         category: variable(event, &["tollkeeper_category", "cgr_category"])
@@ -44,7 +50,7 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
         direction: CallDirection::MobileOriginated,
         sip: SipData {
             from_uri: variable(event, &["sip_from_uri"]).map(Number::from),
-            to_uri: variable(event, &["sip_req_uri", "sip_to_uri"]).map(Number::from),
+            to_uri: variable(event, &["sip_req_uri"]).map(Number::from),
             call_id_header: variable(event, &["sip_call_id"]).map(Into::into),
             user_agent: variable(event, &["sip_user_agent"]).map(Into::into),
             codec: codec(event),
@@ -55,9 +61,68 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
     }
 }
 
+/// The call of a leg that was transferred: it goes where the leg was sent, and for the rest it is the call that it comes
+/// from. `parent`: the leg that sent it.
+pub(crate) fn transferred_offer(
+    config: &FreeswitchConfig,
+    from: &CallOffer,
+    parent: LegId,
+    own: CallOffer,
+) -> CallOffer {
+    let trunk = config.trunk(from.trunk.as_deref(), None);
+    let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
+    let called = if own.never_refuse { own.called } else { rules.normalise(own.dialled.expose()) };
+    CallOffer {
+        session_id: own.session_id,
+        leg_id: own.leg_id,
+        parent_leg_id: Some(parent),
+        called,
+        dialled: own.dialled,
+        offered: own.offered,
+        never_refuse: own.never_refuse,
+        sip: own.sip,
+        ..from.clone()
+    }
+}
+
+/// Without what the dialplan said of the conversation before: `former` is how that one was rated, and where it went.
+pub(crate) fn rated_anew(
+    config: &FreeswitchConfig,
+    own: CallOffer,
+    former: &CallOffer,
+    same_route: bool,
+    event: &Event,
+) -> CallOffer {
+    if same_route || own.dialled != former.dialled {
+        return own;
+    }
+    let (dialled, trunk) = (Number::from(route(event)), config.trunk(own.trunk.as_deref(), None));
+    let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
+    let called = if own.never_refuse { Some(dialled.clone()) } else { rules.normalise(dialled.expose()) };
+    CallOffer { called, dialled, ..own }
+}
+
+/// Who pays, as the dialplan or whoever made the channel said in so many words.
+pub(crate) fn explicit_account(event: &Event) -> Option<&str> {
+    variable(event, &["tollkeeper_account", "cgr_account"])
+}
+
+/// The account of the party at a leg that the switch called. A variable with the account of `caller` was handed down by
+/// the leg that called it, and says nothing about this one.
+pub(crate) fn account_of_party(event: &Event, caller: Option<&SubscriberId>) -> Option<SubscriberId> {
+    let own = |name: &str| {
+        filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account))
+    };
+    let named = ["tollkeeper_account", "cgr_account"].into_iter().find_map(own);
+    let account = named.or_else(|| variable(event, &["dialed_user"])).or_else(|| own("accountcode"));
+    account.filter(usable).map(SubscriberId::account)
+}
+
 /// Is this channel one that the dialplan wants charged? Others answer and end without us: voice mail, internal calls.
 pub(crate) fn is_chargeable(event: &Event) -> bool {
-    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype"];
+    // mod_sofia carries out a Replaces header before any dialplan runs: whoever takes over a call pays for it, or it ends.
+    let takes_over = "sip_replaces_call_id";
+    let marked = [SESSION_VARIABLE, "tollkeeper_account", "tollkeeper_mode", "cgr_account", "cgr_reqtype", takes_over];
     !is_free_of_charge(event) && (never_refuse(event) || variable(event, &marked).is_some())
 }
 
@@ -76,14 +141,36 @@ pub(crate) fn route(event: &Event) -> &str {
     event.text("Caller-Destination-Number").unwrap_or_default()
 }
 
+/// What was dialled, as an earlier agent wrote it down; empty when none did.
+pub(crate) fn dialled(event: &Event) -> &str {
+    variable(event, &[super::DIALLED_VARIABLE]).unwrap_or_default()
+}
+
 /// The agreed codec.
-pub(super) fn codec(event: &Event) -> Option<Box<str>> {
+pub(crate) fn codec(event: &Event) -> Option<Box<str>> {
     let known = variable(event, &["rtp_use_codec_name"]).or_else(|| filled(event.text("Channel-Read-Codec-Name")));
     known.map(Into::into)
 }
 
-fn payer(event: &Event) -> Option<&str> {
-    variable(event, &["tollkeeper_account", "cgr_account", "sip_auth_username", "accountcode"])
+fn payer<'a>(event: &'a Event, domain: Domain<'_>) -> Option<&'a str> {
+    let said = || variable(event, &["tollkeeper_account", "cgr_account"]);
+    let digest_user = || variable(event, &["sip_auth_username"]).filter(|_| is_authorised(event));
+    let of_directory = || variable(event, &["accountcode"]).filter(|_| !is_taken_on_trust(event));
+    // A user of a domain that is nobody's is a stranger, whose name may be that of a customer.
+    let authenticated = || if domain == Domain::Unknown { None } else { digest_user().or_else(of_directory) };
+    said().or_else(authenticated)
+}
+
+/// The switch let the call in itself. A dialplan sets `sip_auth_username` too, to the name with which a leg to a carrier
+/// introduces itself.
+fn is_authorised(event: &Event) -> bool {
+    variable(event, &["sip_authorized"]) == Some("true")
+}
+
+/// Let in, but neither by digest nor by an access list: by the word of the caller (`accept-blind-auth`), or because the
+/// switch called itself.
+fn is_taken_on_trust(event: &Event) -> bool {
+    is_authorised(event) && variable(event, &["sip_auth_username", "sip_acl_authed_by"]).is_none()
 }
 
 /// Bytes that were no UTF-8 name nobody.
@@ -94,9 +181,10 @@ fn usable(payer: &&str) -> bool {
 /// A transfer changes `Caller-Destination-Number`, so it is good while the call waits, and only then.
 fn rated_destination(event: &Event) -> &str {
     let named = variable(event, &["tollkeeper_destination", "cgr_destination"]);
-    let waiting = event.name() == Some(EventName::ChannelPark) || super::is_parked(event);
+    let waiting =
+        event.name() == Some(EventName::ChannelPark) || super::is_parked(event) || super::waits_on_socket(event);
     let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
-    let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user", "sip_to_user"]);
+    let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user"]);
     named.or_else(dialled).or_else(requested).unwrap_or_default()
 }
 
@@ -118,7 +206,21 @@ fn mode(event: &Event) -> Option<Option<ChargingMode>> {
     }
 }
 
-fn offered(event: &Event) -> UtcMs {
+/// Where a leg that parked here goes when it is told a number only, and what it exports to the legs it calls. The context
+/// is absent where the operator has named one himself, or has a name for his own that no command can carry.
+pub(crate) fn transfers_of(event: &Event) -> (Option<String>, String) {
+    let plain = |text: &&str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-:,@".contains(letter));
+    let operators = variable(event, &[super::TRANSFER_CONTEXT_VARIABLE]);
+    let exports = filled(event.variable(super::EXPORTS_VARIABLE));
+    if exports.is_some_and(|exports| !plain(&exports)) {
+        return (None, String::new());
+    }
+    let context = filled(event.text("Caller-Context")).filter(plain).filter(|_| operators.is_none());
+    (context.map(str::to_owned), exports.unwrap_or_default().to_owned())
+}
+
+/// When the channel came into being.
+pub(crate) fn offered(event: &Event) -> UtcMs {
     let created = event.created_us().ok().flatten().or_else(|| event.date_timestamp_us().ok().flatten());
     utc(created.unwrap_or(0))
 }

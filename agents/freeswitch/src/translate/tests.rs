@@ -36,9 +36,9 @@ fn event(name: &str, fields: Fields<'_>) -> Event {
 
 fn told(event: &Event) -> Result<News, &'static str> {
     match translate("fs1", event) {
-        Ok(Told::Call { session, news, .. }) => {
+        Ok(Told::Call { session, other, news, .. }) => {
             assert_eq!(session.as_str(), "fs1/run/1795300000000001-abc");
-            Ok(news)
+            other.map_or(Ok(news), Err)
         }
         Ok(Told::Ignored(reason)) => Err(reason),
         Err(TranslateError::Nameless) => Err("nameless"),
@@ -49,8 +49,9 @@ fn told(event: &Event) -> Result<News, &'static str> {
 
 #[test]
 fn every_event_is_news_or_ignored_for_a_reason() {
-    let bridged = event("CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", Some("b"))]);
-    assert_eq!(told(&bridged), Ok(News::Bridged(Some("b".into()))));
+    let answered = ("Other-Leg-Channel-Answered-Time", Some("1795300005000700"));
+    let bridged = event("CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", Some("b")), answered]);
+    assert_eq!(told(&bridged), Ok(News::Bridged(Some("b".into()), Some(UtcMs(1_795_300_005_000)))));
     for (name, expected) in [
         ("CHANNEL_PARK", Ok(News::Parked)),
         ("CHANNEL_PROGRESS", Ok(News::Ringing)),
@@ -58,7 +59,7 @@ fn every_event_is_news_or_ignored_for_a_reason() {
         ("CHANNEL_ANSWER", Ok(News::Answered)),
         ("CHANNEL_HOLD", Ok(News::Held)),
         ("CHANNEL_UNHOLD", Ok(News::Resumed)),
-        ("CHANNEL_BRIDGE", Ok(News::Bridged(None))),
+        ("CHANNEL_BRIDGE", Ok(News::Bridged(None, None))),
         ("CHANNEL_HANGUP", Ok(News::HungUp)),
         ("CHANNEL_HANGUP_COMPLETE", Ok(News::Completed)),
         ("HEARTBEAT", Err("heartbeat")),
@@ -105,13 +106,27 @@ fn offered(fields: Fields<'_>) -> agent_call::CallOffer {
     offer(&config(), "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields))
 }
 
+const AUTHORISED: (&str, Option<&str>) = ("variable_sip_authorized", Some("true"));
+const DIGEST: (&str, Option<&str>) = ("variable_sip_auth_username", Some("user"));
+
 #[test]
 fn who_pays_is_what_the_switch_knows() {
     let rows: &[(Fields<'_>, Option<&str>)] = &[
         (&[], None),
         (&[("variable_accountcode", Some("code"))], Some("code")),
-        (&[("variable_accountcode", Some("code")), ("variable_sip_auth_username", Some("user"))], Some("user")),
-        (&[("variable_sip_auth_username", Some("user")), ("variable_cgr_account", Some("cgr"))], Some("cgr")),
+        (&[AUTHORISED, ("variable_accountcode", Some("code")), DIGEST], Some("user")),
+        (&[AUTHORISED, DIGEST, ("variable_cgr_account", Some("cgr"))], Some("cgr")),
+        // The dialplan's, for the leg to a carrier.
+        (&[DIGEST], None),
+        (&[("variable_sip_authorized", Some("false")), DIGEST], None),
+        // `accept-blind-auth`: the From header named the user of the directory.
+        (&[AUTHORISED, ("variable_user_name", Some("victim")), ("variable_accountcode", Some("victim"))], None),
+        (
+            &[AUTHORISED, ("variable_sip_acl_authed_by", Some("trunks")), ("variable_accountcode", Some("code"))],
+            Some("code"),
+        ),
+        (&[AUTHORISED, ("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
+        (&[AUTHORISED, ("variable_accountcode", Some("v")), ("variable_tollkeeper_account", Some("own"))], Some("own")),
         (&[("variable_cgr_account", Some("cgr")), ("variable_tollkeeper_account", Some("own"))], Some("own")),
         (&[("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
         (&[("variable_tollkeeper_trunk", Some("carrier"))], Some("carrier")),
@@ -124,6 +139,32 @@ fn who_pays_is_what_the_switch_knows() {
         let payer = offered(fields).payer;
         assert_eq!(payer.as_ref().map(|payer| payer.value.expose()), *expected, "{fields:?}");
     }
+}
+
+/// A caller chooses the realm among the switch's domains, and has a password of one of them.
+#[test]
+fn a_user_of_another_domain_is_another_user() {
+    let realm = |realm| ("variable_sip_auth_realm", Some(realm));
+    let code = ("variable_accountcode", Some("code"));
+    let rows: &[(Fields<'_>, Option<&str>, &str)] = &[
+        (&[AUTHORISED, DIGEST, realm("a.example")], Some("user"), "tenant-a"),
+        (&[AUTHORISED, DIGEST, realm("A.Example")], Some("user"), "tenant-a"),
+        (&[AUTHORISED, DIGEST, realm("b.example"), code], None, "t"),
+        (&[AUTHORISED, DIGEST, realm("b.example"), ("variable_cgr_account", Some("own"))], Some("own"), "t"),
+        (&[AUTHORISED, DIGEST, realm("a.example"), ("variable_cgr_tenant", Some("own"))], Some("user"), "own"),
+        (&[code], Some("code"), "t"),
+    ];
+    let mut config = config();
+    config.domains.insert("a.example".into(), "tenant-a".into());
+    for (fields, payer, tenant) in rows {
+        let offer = offer(&config, "fs1", SessionId::from("s"), &event("CHANNEL_PARK", fields));
+        assert_eq!(offer.payer.as_ref().map(|payer| payer.value.expose()), *payer, "{fields:?}");
+        assert_eq!(offer.tenant.as_str(), *tenant, "{fields:?}");
+    }
+    assert_eq!(
+        offered(&[AUTHORISED, DIGEST, realm("b.example")]).payer.map(|payer| payer.value.expose().to_owned()),
+        Some("user".into())
+    );
 }
 
 #[test]
@@ -168,6 +209,8 @@ fn the_destination_is_what_was_dialled() {
         ("CHANNEL_DATA", &[transferred, ("variable_current_application", Some("park"))], "00441"),
         ("CHANNEL_ANSWER", &[transferred, (&dialled, Some("00495"))], "00495"),
         ("CHANNEL_ANSWER", &[(&dialled, Some("00495")), ("variable_cgr_destination", Some("00496"))], "00496"),
+        // A parameter of the To header, of a caller's choice.
+        ("CHANNEL_ANSWER", &[("variable_sip_req_user", None), ("variable_sip_to_user", Some("112"))], ""),
     ];
     for (name, fields, expected) in rows {
         let offer = offer(&config(), "fs1", SessionId::from("s"), &event(name, fields));
@@ -261,7 +304,7 @@ fn quality_is_of_media_that_came() {
         [
             ("variable_rtp_audio_in_media_packet_count", Some(packets)),
             ("variable_rtp_audio_in_jitter_max_variance", Some("84.95")),
-            ("variable_rtp_audio_in_jitter_loss_rate", Some("1.25")),
+            ("variable_rtp_audio_in_jitter_loss_rate", Some("0.05")),
             ("variable_rtp_audio_in_mos", Some("4.50")),
             ("variable_rtp_use_codec_name", Some("PCMU")),
         ]
@@ -269,7 +312,8 @@ fn quality_is_of_media_that_came() {
     let end = ended(&fields("200"), 0, false);
     let quality = end.qos.unwrap();
     let scaled = (quality.jitter.unwrap().scaled, quality.packet_loss.unwrap().scaled, quality.mos.unwrap().scaled);
-    assert_eq!(scaled, (84_950, 125, 450));
+    // The root of 84.95 ms squared; a twentieth is five percent.
+    assert_eq!(scaled, (9_216, 500, 450));
     assert_eq!(end.codec.as_deref(), Some("PCMU"));
     assert_eq!(ended(&fields("0"), 0, false).qos, None);
     let mut broken = fields("200").to_vec();

@@ -24,9 +24,9 @@ pub struct FreeSwitch {
 
 /// What it knows and how it behaves.
 pub struct State {
-    /// Every api call but questions, as text without `api`.
+    /// Every api call but questions and what only tidies up, as text without `api`.
     pub said: Vec<String>,
-    /// Every other command, and every question.
+    /// Every other command, every question, and what only tidies up.
     pub asked: Vec<String>,
     /// Event connections so far.
     pub connections: u32,
@@ -38,6 +38,9 @@ pub struct State {
     pub reachable: bool,
     /// Does it answer api calls?
     pub answers: bool,
+    /// A client that does not read holds up everybody's events, answers and new connections (`mod_event_socket` waits
+    /// for it with the lock of all of them in its hand); so does a network that forgot a connection.
+    pub stuck: bool,
     /// Does it send heartbeats?
     pub heartbeats: bool,
     heartbeat: i64,
@@ -49,8 +52,16 @@ pub struct State {
     pub channels: BTreeMap<String, Json>,
     /// Channels that only the list has.
     pub ghosts: Vec<String>,
-    /// Scheduled hangups: channel and time in milliseconds since the epoch.
-    pub scheduled: Vec<(String, i64)>,
+    /// How long a transferred channel's thread takes to leave what it does; without an end it never does.
+    pub leaves_after_ms: Option<i64>,
+    leaving: Vec<(String, i64)>,
+    /// Are its events stuck?
+    pub events_stuck: bool,
+    held_back: Vec<Vec<u8>>,
+    /// Scheduled hangups.
+    pub scheduled: Vec<Scheduled>,
+    /// How often a live channel lost its last task.
+    pub unguarded: u32,
     /// Bytes of one write.
     pub write_bytes: usize,
     /// The wall clock.
@@ -58,6 +69,17 @@ pub struct State {
     events: Option<mpsc::UnboundedSender<Vec<u8>>>,
     /// Dropped to close all connections.
     open: Vec<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+/// A task that kills a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its group.
+    pub group: String,
+    /// The channel.
+    pub channel: String,
+    /// When, in milliseconds since the epoch.
+    pub due: i64,
 }
 
 impl FreeSwitch {
@@ -73,13 +95,19 @@ impl FreeSwitch {
             password: "ClueCon".into(),
             reachable: true,
             answers: true,
+            stuck: false,
             heartbeats: true,
             heartbeat: 0,
             obeys: true,
             refusals: vec![],
             channels: BTreeMap::new(),
             ghosts: vec![],
+            leaves_after_ms: Some(20),
+            leaving: vec![],
+            events_stuck: false,
+            held_back: vec![],
             scheduled: vec![],
+            unguarded: 0,
             write_bytes: usize::MAX,
             now: 0,
             events: None,
@@ -139,12 +167,18 @@ impl FreeSwitch {
             });
             state.play(&frame(heartbeat.to_string().as_bytes()));
         }
+        while let Some(position) = state.leaving.iter().position(|(_, due)| *due <= now) {
+            let (channel, _) = state.leaving.remove(position);
+            if let Some(fields) = state.channels.get_mut(&channel) {
+                fields.insert("Channel-State-Number".into(), "4".into());
+            }
+        }
         if !state.obeys {
             return;
         }
-        while let Some(position) = state.scheduled.iter().position(|(_, due)| *due <= now) {
-            let (channel, _) = state.scheduled.remove(position);
-            state.end(&channel, "ALLOTTED_TIMEOUT");
+        while let Some(position) = state.scheduled.iter().position(|task| task.due <= now) {
+            let task = state.scheduled.remove(position);
+            state.end(&task.channel, "ALLOTTED_TIMEOUT");
         }
     }
 
@@ -175,6 +209,9 @@ impl FreeSwitch {
         let mut commands = FramedRead::new(reading, SwitchCodec);
         let mut answers = vec![encoded(&SwitchFrame::AuthRequest)];
         'connected: loop {
+            while self.state().stuck {
+                tokio::task::yield_now().await;
+            }
             let piece = self.state().write_bytes;
             for bytes in answers.drain(..) {
                 for part in bytes.chunks(piece) {
@@ -206,9 +243,20 @@ impl FreeSwitch {
 
 impl State {
     fn play(&mut self, bytes: &[u8]) {
+        if self.events_stuck {
+            return self.held_back.push(bytes.to_vec());
+        }
         if let Some(events) = &self.events {
             // A connection that is just closing hears nothing more.
             drop(events.send(bytes.to_vec()));
+        }
+    }
+
+    /// Its events come after all.
+    pub fn gets_going(&mut self) {
+        self.events_stuck = false;
+        for bytes in std::mem::take(&mut self.held_back) {
+            self.play(&bytes);
         }
     }
 
@@ -224,18 +272,16 @@ impl State {
         match event["Event-Name"].as_str() {
             Some("CHANNEL_HANGUP_COMPLETE") => {
                 self.channels.remove(&channel);
-                self.scheduled.retain(|(scheduled, _)| *scheduled != channel);
+                // Tasks in the channel's own group go with it; others do not.
+                self.scheduled.retain(|task| task.group != channel);
             }
             Some("CHANNEL_HANGUP") => {}
             _ => {
                 let former = self.channels.insert(channel.clone(), event.clone());
-                if event["Event-Name"] == "CHANNEL_ANSWER"
-                    && let Some(hangup) = former.as_ref().and_then(|former| former.get("variable_execute_on_answer"))
-                {
-                    let seconds = hangup.as_str().expect("text").split(['+', ' ']).nth(2).expect("seconds");
-                    self.schedule(&channel, seconds);
-                }
                 self.keep_variables(&channel, former);
+                if event["Event-Name"] == "CHANNEL_ANSWER" {
+                    self.run_on_answer(&channel, event.get("Other-Leg-Unique-ID").and_then(Value::as_str));
+                }
             }
         }
     }
@@ -243,7 +289,8 @@ impl State {
     /// Set by commands, they stay.
     fn keep_variables(&mut self, channel: &str, former: Option<Json>) {
         let kept = former.into_iter().flatten();
-        let kept = kept.filter(|(name, _)| name.starts_with("variable_tollkeeper") || name.contains("execute_on"));
+        let set = ["variable_tollkeeper", "variable_api_on", "variable_export_vars", "variable_force_transfer"];
+        let kept = kept.filter(|(name, _)| set.iter().any(|begin| name.starts_with(begin)));
         if let Some(fields) = self.channels.get_mut(channel) {
             for (name, value) in kept {
                 fields.entry(name).or_insert(value);
@@ -251,13 +298,35 @@ impl State {
         }
     }
 
-    fn schedule(&mut self, channel: &str, seconds: &str) {
-        // On the whole second of the clock, as FreeSWITCH does it.
-        let seconds: i64 = seconds.parse().expect("seconds");
-        self.scheduled.push((channel.to_owned(), (self.now / 1000 + seconds) * 1000 + 100));
+    /// Runs what the channel has for its answer, and what the channel that called it has exported.
+    fn run_on_answer(&mut self, channel: &str, calling: Option<&str>) {
+        let of = |channel: &str, exported: bool| -> Vec<String> {
+            let Some(fields) = self.channels.get(channel) else { return vec![] };
+            let exports = fields.get("variable_export_vars").and_then(Value::as_str).unwrap_or_default();
+            let is_exported =
+                |name: &str| exports.split(',').any(|export| name.strip_prefix("variable_") == Some(export));
+            let wanted = |name: &str| name.starts_with("variable_api_on_answer") && (!exported || is_exported(name));
+            let values = fields.iter().filter(|(name, _)| wanted(name)).filter_map(|(_, value)| value.as_str());
+            values.map(str::to_owned).collect()
+        };
+        let mut calls = of(channel, false);
+        calls.extend(calling.into_iter().flat_map(|calling| of(calling, true)));
+        for call in calls {
+            let words: Vec<&str> = call.split(' ').collect();
+            assert_eq!((words[0], words[3]), ("sched_api", "uuid_kill"), "{call}");
+            self.schedule(words[2], words[4], words[1]);
+        }
     }
 
-    fn end(&mut self, channel: &str, cause: &str) {
+    fn schedule(&mut self, group: &str, channel: &str, seconds: &str) {
+        // On the whole second of the clock, as FreeSWITCH does it.
+        let seconds: i64 = seconds.strip_prefix('+').expect("from now").parse().expect("seconds");
+        let due = (self.now / 1000 + seconds) * 1000 + 100;
+        self.scheduled.push(Scheduled { group: group.to_owned(), channel: channel.to_owned(), due });
+    }
+
+    /// It is over, by the switch.
+    pub fn end(&mut self, channel: &str, cause: &str) {
         let Some(mut event) = self.channels.get(channel).cloned() else { return };
         let now_us = (self.now * 1000).to_string();
         for name in ["CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"] {
@@ -304,7 +373,7 @@ impl State {
     fn api(&mut self, call: &str) -> Vec<Vec<u8>> {
         let mut words = call.split(' ');
         let (name, first) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
-        if matches!(name, "uuid_exists" | "uuid_dump" | "show" | "version") {
+        if matches!(name, "uuid_exists" | "uuid_dump" | "show" | "version" | "sched_del" | "uuid_setvar") {
             self.asked.push(call.to_owned());
         } else {
             self.said.push(call.to_owned());
@@ -313,23 +382,34 @@ impl State {
             return vec![];
         }
         if let Some((_, answer)) = self.refusals.iter().find(|(begin, _)| call.starts_with(begin)) {
-            return vec![encoded(&SwitchFrame::Api((*answer).to_owned()))];
+            // Without a text it is lost.
+            let lost = answer.is_empty();
+            return if lost { vec![] } else { vec![encoded(&SwitchFrame::Api((*answer).to_owned()))] };
         }
         let known = self.channels.contains_key(&first);
         let answer = match name {
             "uuid_exists" => known.to_string(),
             "show" => self.list(),
             "version" => "FreeSWITCH Version 1.11.2\n".to_owned(),
-            "sched_hangup" => {
-                let (seconds, channel) = (first, words.next().unwrap_or_default().to_owned());
-                let seconds = seconds.strip_prefix('+').expect("without the sign it hangs up at once").to_owned();
-                self.schedule(&channel, &seconds);
-                "+OK\n".to_owned()
+            "sched_api" => {
+                let words: Vec<&str> = words.collect();
+                assert_eq!(words[1], "uuid_kill", "{call}");
+                self.schedule(words[0], words[2], &first);
+                "+OK Added: 1\n".to_owned()
             }
             "sched_del" => {
-                let before = self.scheduled.len();
-                self.scheduled.retain(|(channel, _)| *channel != first);
-                format!("+OK Deleted: {}\n", before - self.scheduled.len())
+                let (gone, kept): (Vec<_>, Vec<_>) = self.scheduled.drain(..).partition(|task| task.group == first);
+                self.scheduled = kept;
+                let guarded = |channel: &str| self.scheduled.iter().any(|task| task.channel == channel);
+                // Of the conversation that goes on; one before it may have been given up.
+                let goes_on = |task: &Scheduled| {
+                    let session =
+                        self.channels.get(&task.channel).and_then(|fields| fields.get("variable_tollkeeper_session"));
+                    session.and_then(Value::as_str).is_some_and(|session| task.group.ends_with(session))
+                };
+                let alone = |task: &&Scheduled| goes_on(task) && !guarded(&task.channel);
+                self.unguarded += u32::try_from(gone.iter().filter(alone).count()).expect("few");
+                format!("+OK Deleted: {}\n", gone.len())
             }
             _ if !known => "-ERR No such channel!\n".to_owned(),
             "uuid_dump" => {
@@ -346,6 +426,15 @@ impl State {
                 }
                 "+OK\n".to_owned()
             }
+            "uuid_setvar" => {
+                let name = format!("variable_{}", words.next().expect("a name"));
+                let fields = self.channels.get_mut(&first).expect("known");
+                match words.next() {
+                    Some(value) => _ = fields.insert(name, value.into()),
+                    None => _ = fields.remove(&name),
+                }
+                "+OK\n".to_owned()
+            }
             "uuid_kill" => {
                 if self.obeys {
                     self.end(&first, words.next().expect("a cause"));
@@ -353,9 +442,16 @@ impl State {
                 "+OK\n".to_owned()
             }
             "uuid_transfer" => {
+                // A new profile at once; the thread follows.
+                let (now_us, leaves_at) = ((self.now * 1000).to_string(), self.leaves_after_ms.map(|ms| self.now + ms));
                 let fields = self.channels.get_mut(&first).expect("known");
                 fields.insert("Caller-Destination-Number".into(), words.next().expect("an extension").into());
+                fields.insert("Caller-Dialplan".into(), words.next().expect("a dialplan").into());
+                fields.insert("Caller-Context".into(), words.next().expect("a context").into());
+                fields.insert("Caller-Profile-Created-Time".into(), now_us.into());
+                fields.insert("Channel-State-Number".into(), "2".into());
                 fields.insert("variable_current_application".into(), "bridge".into());
+                self.leaving.extend(leaves_at.map(|at| (first, at)));
                 "+OK\n".to_owned()
             }
             _ => "+OK\n".to_owned(),

@@ -3,9 +3,16 @@
 mod calls;
 mod connection;
 mod double;
+mod empty_balance;
+mod faults;
+mod legs;
 mod money;
 mod recorded;
 mod recording;
 mod resync;
+mod socket;
+mod socket_line;
+mod socket_strangers;
 mod stage;
 mod synthetic;
+mod transfers;

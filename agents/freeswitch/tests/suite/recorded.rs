@@ -144,7 +144,7 @@ async fn a_recorded_call_that_nobody_parked_is_adopted() {
     replay(&mut stage, &recording, 0).await;
     stage.expect_settled("adopted", &["START", "STOP Normal 4.040s cost 0.05"], "9.95").await;
     let stop = serde_json::to_value(&stage.full_records()[1]).expect("JSON");
-    for (path, expected) in [("/qos/mos", "4.5"), ("/qos/jitter", "84.95"), ("/qos/packetLoss", "0.0")] {
+    for (path, expected) in [("/qos/mos", "4.5"), ("/qos/jitter", "9.216"), ("/qos/packetLoss", "0.0")] {
         assert_eq!(stop.pointer(path).map(ToString::to_string).as_deref(), Some(expected), "{path}");
     }
     stage.finish().await;

@@ -16,8 +16,16 @@ pub struct Recording {
 impl Recording {
     /// Loads the recording. What the laboratory dialled becomes a number, and its account ours.
     pub fn load(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol-codecs/tests/captures/freeswitch");
-        let path = folder.join(format!("{name}.s2c.raw"));
+        Self::from("../../protocol-codecs/tests/captures/freeswitch", name)
+    }
+
+    /// One of this crate's own: legs that come and go.
+    pub fn of_legs(name: &str) -> Self {
+        Self::from("tests/captures", name)
+    }
+
+    fn from(folder: &str, name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.s2c.raw"));
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let events = bodies(&bytes).into_iter().filter_map(|body| {
             let number = crate::synthetic::GERMANY.as_bytes();

@@ -12,7 +12,7 @@ async fn a_call_outlives_a_broken_connection() {
     stage.pass(3_000).await;
     stage.switch.hang_up();
     stage.connected(2).await;
-    stage.until("the backstop moved", |stage| stage.said_of("sched_hangup").len() == 1).await;
+    stage.until("the backstop moved", |stage| stage.said_of("sched_api").len() == 2).await;
     call.talks_until(&mut stage, 20_000).await;
     call.hangs_up(&mut stage).await;
     stage.expect_settled("broken", &["START", "STOP Normal 20.000s cost 0.2"], "9.80").await;
@@ -81,22 +81,30 @@ async fn calls_of_a_former_run_are_closed_and_never_mixed_with_the_new_ones() {
     stage.finish().await;
 }
 
-/// A caller who chooses the channel's id (`inbound-use-callid-as-uuid`) and uses it again pays again.
+/// A caller who chooses the channel's id (`inbound-use-callid-as-uuid`) and uses it again pays again, also while the core owes
+/// the answer to the end of the former.
 #[tokio::test(start_paused = true)]
 async fn the_same_channel_id_later_is_another_call() {
     let mut stage = stage("10.00", |_| {}).await;
-    for _ in 0..2 {
+    for lost in [1, 0] {
         let mut call = Call::new("chosen");
-        stage.pass(1_000).await;
+        stage.pass(10).await;
         let before = stage.said_of("uuid_transfer").len();
         call.parks(&mut stage).await;
-        stage.until("the transfer", |stage| stage.said_of("uuid_transfer").len() > before).await;
+        stage.eventually("the transfer", |stage| stage.said_of("uuid_transfer").len() > before).await;
         call.answers(&mut stage).await;
         stage.pass(2_000).await;
+        stage.core.lose_answers(lost);
         call.hangs_up(&mut stage).await;
     }
     let stop = "STOP Normal 2.000s cost 0.02";
-    stage.expect_settled("twice", &["START", stop, "START", stop], "9.96").await;
+    stage.eventually("the ends", |stage| stage.records().len() == 4).await;
+    let mut records = stage.records();
+    records.sort();
+    assert_eq!(
+        (records, stage.balance("1001")),
+        (["START", "START", stop, stop].map(str::to_owned).to_vec(), money("9.96"))
+    );
     stage.finish().await;
 }
 
@@ -123,7 +131,7 @@ async fn an_unknown_answered_call_is_adopted_or_released_as_configured() {
             assert_eq!(stage.said_of("uuid_kill"), ["uuid_kill a MANAGER_REQUEST"]);
             assert!(stage.records()[1].contains("OPERATOR"), "{:?}", stage.records());
         } else {
-            stage.until("a backstop", |stage| stage.said_of("sched_hangup").len() == 1).await;
+            stage.until("a backstop", |stage| stage.said_of("sched_api").len() == 2).await;
             call.talks_until(&mut stage, 15_000).await;
             call.hangs_up(&mut stage).await;
             stage.expect_settled("adopted", &["START", "STOP Normal 15.000s cost 0.15"], "9.85").await;
@@ -247,5 +255,39 @@ async fn an_unknown_end_waits_for_the_core() {
     stage.core.set_reachable(true);
     stage.eventually("STOP", |stage| stage.records().len() == 2).await;
     stage.expect_settled("unknown end", &["START", "STOP Normal 3.000s cost 0.03"], "9.97").await;
+    stage.finish().await;
+}
+
+/// On a switch under heavy load `uuid_exists` says no seconds before the event of the end comes: the end still counts.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_end_is_told_late_is_charged_by_its_end() {
+    let (mut stage, mut call) = (stage("10.00", |_| {}).await, Call::new("a"));
+    call.connects(&mut stage).await;
+    let wait = 9_000 - stage.now().rem_euclid(10_000);
+    stage.pass(u64::try_from(wait.rem_euclid(10_000)).expect("positive") + 10_000).await;
+    let talked_ms = stage.now() - call.answered_ms.expect("answered");
+    stage.switch.state().events_stuck = true;
+    call.hangs_up(&mut stage).await;
+    stage.pass(9_000).await;
+    assert_eq!(stage.records(), ["START"], "asked whether it exists, and waited for its end");
+    stage.switch.state().gets_going();
+    stage.until("STOP", |stage| stage.records().len() == 2).await;
+    let stop = &stage.full_records()[1];
+    assert!(!stop.reconstructed && !stop.clock_anomaly);
+    assert_eq!(stop.duration.map(|duration| duration.ms()), u64::try_from(talked_ms).ok());
+    stage.finish().await;
+}
+
+/// The event of the end is lost for good, and others come.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_end_is_lost_is_closed_when_later_events_came() {
+    let (mut stage, mut call) = (stage("10.00", |_| {}).await, Call::new("a"));
+    call.connects(&mut stage).await;
+    stage.pass(5_000).await;
+    stage.switch.state().channels.clear();
+    stage.pass(10_000).await;
+    stage.eventually("STOP", |stage| stage.records().len() == 2).await;
+    assert!(stage.full_records()[1].reconstructed);
+    assert!(stage.now() - call.answered_ms.expect("answered") < 45_000, "a heartbeat at the latest");
     stage.finish().await;
 }

@@ -13,7 +13,7 @@ use cdr_model::CallRecord;
 use charging_client::{Client, ClientConfig};
 use protocol_codecs::Masked;
 use tempfile::TempDir;
-use tests::core::{MemoryCore, TENANT};
+use tests::core::{MemoryCore, TENANT, write_tariff};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::{ClientId, ConfigDuration, Money, UtcMs};
@@ -162,6 +162,12 @@ impl Stage {
         self.said().into_iter().filter(|said| said.starts_with(begin)).collect()
     }
 
+    /// Where the agent listens for the dialplan's socket application.
+    pub fn socket_address(&self) -> String {
+        let switch = self.config.switches.first().expect("one");
+        switch.socket.as_ref().expect("configured").listen.to_string()
+    }
+
     /// What is on an account.
     pub fn balance(&self, account: &str) -> Money {
         self.core.view(account).balance
@@ -245,20 +251,6 @@ fn start(
     let switch: SwitchConfig = config.switches.first().expect("one").clone();
     let password = Masked::new("ClueCon");
     tokio::spawn(Agent::run(AgentParts { config: Arc::clone(config), switch, password, driver, shutdown }))
-}
-
-fn write_tariff(folder: &std::path::Path) {
-    let files = [
-        ("Destinations.csv", "DE,49\nGB,44\n"),
-        ("Rates.csv", "R1,0,0.01,1s,1s,0s\nR2,0.05,0.60,60s,60s,0s\n"),
-        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\nDR,GB,R2,*up,4,0,\n"),
-        ("RatingPlans.csv", "RP,DR,*any,10\n"),
-        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
-    ];
-    std::fs::create_dir_all(folder).expect("a folder");
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a file");
-    }
 }
 
 /// More turns than any chain of tasks needs between two moments.

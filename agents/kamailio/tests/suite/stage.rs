@@ -13,7 +13,7 @@ use cdr_model::{CallRecord, RecordType};
 use charging_client::{Client, ClientConfig};
 use protocol_codecs::evapi::{AuthVerdict, ToKamailio};
 use tempfile::TempDir;
-use tests::core::{MemoryCore, TENANT};
+use tests::core::{MemoryCore, TENANT, write_tariff};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::charging::{SessionPhase, SessionSummary};
@@ -412,20 +412,6 @@ fn trunk_of_germany() -> TrunkConfig {
     (numbers.country_code, numbers.bare_is_international) = ("49".into(), true);
     numbers.technical_prefixes = vec!["99".into()];
     TrunkConfig { numbers }
-}
-
-fn write_tariff(folder: &std::path::Path) {
-    let files = [
-        ("Destinations.csv", "DE,49\n"),
-        ("Rates.csv", "R1,0,0.01,1s,1s,0s\n"),
-        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\n"),
-        ("RatingPlans.csv", "RP,DR,*any,10\n"),
-        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
-    ];
-    std::fs::create_dir_all(folder).expect("a folder");
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a file");
-    }
 }
 
 /// More turns than any chain of tasks needs between two moments.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use agent_call::Snapshot;
 use charging_client::ChargingFailure;
+use tokio_util::sync::CancellationToken;
 use types::charging::SessionSummary;
 
 use super::*;
+use crate::backoff::Backoff;
 
 /// The end of a call that we do not know.
 #[derive(Debug, Clone)]
@@ -57,6 +59,31 @@ impl Recent {
 }
 
 impl CallDriver {
+    /// [`Self::restore`] until the core answers, or `shutdown`: then false. The switch is not to be connected before:
+    /// what it says of calls would be news of strangers. `longest`: the longest wait between two attempts.
+    pub async fn restored(&mut self, longest: Duration, shutdown: &CancellationToken) -> bool {
+        let mut backoff = Backoff::new(FIRST_WAIT, longest);
+        loop {
+            let restored = tokio::select! {
+                restored = self.restore() => restored,
+                () = shutdown.cancelled() => return false,
+            };
+            let failure = match restored {
+                Ok(sessions) => {
+                    info!(switch = %self.switch, sessions, "open sessions loaded from the charging core");
+                    return true;
+                }
+                Err(failure) => failure,
+            };
+            let wait = backoff.next_wait();
+            warn!(switch = %self.switch, error = &failure as &dyn std::error::Error, ?wait, "the charging core does not answer; the switch is not connected before it does");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shutdown.cancelled() => return false,
+            }
+        }
+    }
+
     /// Loads the open sessions of this client from the core; their calls stand still until the switch says what became
     /// of them. Also subscribes to the core's notifications. Returns how many there are.
     pub async fn restore(&mut self) -> Result<usize, ChargingFailure> {
@@ -167,6 +194,8 @@ impl CallDriver {
     }
 }
 
+/// After the first attempt at the core that failed.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Between questions about a call of ours that the core did not answer.
 const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 /// How many finished calls are remembered, to acknowledge ends that come twice.

@@ -1,6 +1,9 @@
 //! A new agent takes over the core's open sessions.
 
+use std::time::Duration;
+
 use agent_call::{Command, SwitchEvent};
+use tokio_util::sync::CancellationToken;
 use types::ReleaseCause;
 use types::charging::{ChargingRequest, Operation};
 
@@ -24,6 +27,33 @@ async fn a_state_that_cannot_be_read_costs_its_own_call_only() {
     rig.hang_up(&good).await;
     rig.settle_records().await;
     assert!(rig.finished(&good));
+}
+
+/// The core is away at the start: asked until it answers, or until nobody wants it any more.
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_for_the_core_and_ends_at_once_when_told_to() {
+    let mut rig = Rig::new().await;
+    rig.core.account("a", "100");
+    let call = rig.talking("c").await;
+    rig.die().await;
+    rig.core.set_reachable(false);
+    let (longest, shutdown) = (Duration::from_secs(5), CancellationToken::new());
+    let stopper = shutdown.clone();
+    let stopped_after = async move {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        stopper.cancel();
+    };
+    let begun = tokio::time::Instant::now();
+    let (restored, ()) = tokio::join!(rig.driver.restored(longest, &shutdown), stopped_after);
+    assert!(!restored && begun.elapsed() < Duration::from_secs(61) && !rig.driver.knows(&call));
+    let (core, shutdown) = (rig.core.clone(), CancellationToken::new());
+    let back_after = async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        core.set_reachable(true);
+    };
+    let begun = tokio::time::Instant::now();
+    let (restored, ()) = tokio::join!(rig.driver.restored(longest, &shutdown), back_after);
+    assert!(restored && begun.elapsed() <= Duration::from_secs(35) && rig.driver.knows(&call));
 }
 
 #[tokio::test(start_paused = true)]

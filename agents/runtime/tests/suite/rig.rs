@@ -13,7 +13,7 @@ use cdr_model::{CallRecord, RecordType};
 use charging_client::{Client, ClientConfig};
 use segment_log::fault::FaultStorage;
 use tempfile::TempDir;
-use tests::core::MemoryCore;
+use tests::core::{MemoryCore, write_tariff};
 use tests::world::numbers;
 use types::charging::{ChargingRequest, Operation, SubscriberId};
 use types::{ClientId, ConfigDuration, EndedBy, SessionId, UtcMs};
@@ -228,18 +228,4 @@ fn driver(core: &MemoryCore, clock: Clock, journal: &Arc<Journal>, maximum_calls
 
 pub fn offer(call: &str, at: UtcMs) -> CallOffer {
     tests::world::offer(call, "a", Some(numbers::R1), at)
-}
-
-fn write_tariff(folder: &std::path::Path) {
-    let files = [
-        ("Destinations.csv", "DE,49\n"),
-        ("Rates.csv", "R1,0,0.01,1s,1s,0s\n"),
-        ("DestinationRates.csv", "DR,DE,R1,*up,4,0,\n"),
-        ("RatingPlans.csv", "RP,DR,*any,10\n"),
-        ("RatingProfiles.csv", "example,call,*any,,RP,\n"),
-    ];
-    std::fs::create_dir_all(folder).expect("a folder");
-    for (name, text) in files {
-        std::fs::write(folder.join(name), text).expect("a file");
-    }
 }

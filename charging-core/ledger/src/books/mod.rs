@@ -107,6 +107,11 @@ impl Books {
         self.sessions.get(session_id).map(Session::summary)
     }
 
+    /// What a session was rated with and where it stands, by rating group; empty for an unknown session.
+    pub fn groups_of(&self, session_id: &SessionId) -> Vec<crate::session::Group> {
+        self.sessions.get(session_id).map(|session| session.groups.clone()).unwrap_or_default()
+    }
+
     /// The payer of a session.
     pub fn payer_of(&self, session_id: &SessionId) -> Option<AccountKey> {
         self.sessions.get(session_id).and_then(|session| session.account.clone())

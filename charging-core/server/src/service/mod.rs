@@ -90,7 +90,7 @@ pub async fn serve(
         .add_service(ChargingServiceServer::new(charging).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(AccountServiceServer::new(accounts).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(TariffServiceServer::new(tariff::TariffQueries { core }))
+        .add_service(TariffServiceServer::new(tariff::TariffDesk::new(core)))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown);
     Ok((bound, async move { server.await.map_err(ServeError::from) }))
 }

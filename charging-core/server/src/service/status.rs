@@ -49,7 +49,7 @@ pub(super) fn unsupported(what: &str) -> Status {
     Status::unimplemented(format!("{what}: not supported by this version"))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -160,10 +160,9 @@ impl Core {
         let directory = |path: &Path, source| CoreError::Directory { path: path.into(), source };
         // First, because it takes the lock: what follows writes, too.
         let opened = recovery::open(storage)?;
-        let folder = config.tariff.folder.as_deref();
         let kept_in = data_dir.join("tariffs");
-        let tariffs = Arc::new(Tariffs::open(&kept_in, folder, &config.tariff.currency)?);
-        recovery::check_tariffs(&opened.books, &tariffs, &kept_in)?;
+        let tariffs = Arc::new(Tariffs::open(&kept_in, &config.tariff, config.idempotency_window.ms())?);
+        recovery::hold_tariffs(&opened.books, &tariffs, &kept_in)?;
         let (requests, received) = sync_channel(config.queue);
         let waiting = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use segment_log::{CorruptPolicy, Log, Options, Position, Storage, Verify};
 use tracing::{info, warn};
 
 use super::{CoreError, entry, snapshot};
-use crate::tariffs::Tariffs;
+use crate::tariffs::{TariffError, Tariffs};
 
 /// What recovery brings.
 pub(super) struct Opened {
@@ -50,12 +50,15 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
     Ok(Opened { books, log, snapshot_at })
 }
 
-/// Every kept session can be priced again, or the first that cannot is an error.
-pub(super) fn check_tariffs(books: &Books, tariffs: &Tariffs, kept_in: &Path) -> Result<(), CoreError> {
-    match books.plan_versions().find(|version| tariffs.version(*version).is_none()) {
-        Some(version) => Err(CoreError::MissingTariff { version, folder: kept_in.into() }),
-        None => Ok(()),
+/// Every kept session can be priced again: its version is held in memory, or the first that cannot be read is an error.
+pub(super) fn hold_tariffs(books: &Books, tariffs: &Tariffs, kept_in: &Path) -> Result<(), CoreError> {
+    for version in books.plan_versions() {
+        tariffs.hold(version).map_err(|error| match error {
+            TariffError::NotKept { .. } => CoreError::MissingTariff { version, folder: kept_in.into() },
+            error => CoreError::Tariff(error),
+        })?;
     }
+    Ok(())
 }
 
 /// Applies every durable entry from `from` on.

@@ -10,4 +10,5 @@ mod parallel;
 mod recovery;
 mod rig;
 mod snapshots;
+mod tariff_desk;
 mod tariffs;

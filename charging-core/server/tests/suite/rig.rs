@@ -30,7 +30,7 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let tariff = folder.path().join("tariff");
         write_tariff(&tariff, "0.01");
-        let tariff = TariffConfig { folder: Some(tariff), currency: "EUR".into() };
+        let tariff = TariffConfig { folder: Some(tariff), ..TariffConfig::default() };
         Self { folder, config: CoreConfig { tariff, ..CoreConfig::default() } }
     }
 

@@ -1,0 +1,56 @@
+//! The base protocol (RFC 6733 section 4.5), and the AVPs of RFC 7155 that credit control uses.
+
+super::definitions! {
+    USER_NAME = "User-Name", 0 / 1, Utf8String, Must;
+    FILTER_ID = "Filter-Id", 0 / 11, Utf8String, Must;
+    CLASS = "Class", 0 / 25, OctetString, Must;
+    SESSION_TIMEOUT = "Session-Timeout", 0 / 27, Unsigned32, Must;
+    CALLED_STATION_ID = "Called-Station-Id", 0 / 30, Utf8String, Must;
+    CALLING_STATION_ID = "Calling-Station-Id", 0 / 31, Utf8String, Must;
+    PROXY_STATE = "Proxy-State", 0 / 33, OctetString, Must;
+    ACCT_SESSION_ID = "Acct-Session-Id", 0 / 44, OctetString, Must;
+    ACCT_MULTI_SESSION_ID = "Acct-Multi-Session-Id", 0 / 50, Utf8String, Must;
+    EVENT_TIMESTAMP = "Event-Timestamp", 0 / 55, Time, Must;
+    ACCT_INTERIM_INTERVAL = "Acct-Interim-Interval", 0 / 85, Unsigned32, Must;
+    HOST_IP_ADDRESS = "Host-IP-Address", 0 / 257, Address, Must;
+    AUTH_APPLICATION_ID = "Auth-Application-Id", 0 / 258, Unsigned32, Must;
+    ACCT_APPLICATION_ID = "Acct-Application-Id", 0 / 259, Unsigned32, Must;
+    VENDOR_SPECIFIC_APPLICATION_ID = "Vendor-Specific-Application-Id", 0 / 260, Grouped, Must;
+    REDIRECT_HOST_USAGE = "Redirect-Host-Usage", 0 / 261, Enumerated, Must;
+    REDIRECT_MAX_CACHE_TIME = "Redirect-Max-Cache-Time", 0 / 262, Unsigned32, Must;
+    SESSION_ID = "Session-Id", 0 / 263, Utf8String, Must;
+    ORIGIN_HOST = "Origin-Host", 0 / 264, DiameterIdentity, Must;
+    SUPPORTED_VENDOR_ID = "Supported-Vendor-Id", 0 / 265, Unsigned32, Must;
+    VENDOR_ID = "Vendor-Id", 0 / 266, Unsigned32, Must;
+    FIRMWARE_REVISION = "Firmware-Revision", 0 / 267, Unsigned32, MustNot;
+    RESULT_CODE = "Result-Code", 0 / 268, Unsigned32, Must;
+    PRODUCT_NAME = "Product-Name", 0 / 269, Utf8String, MustNot;
+    SESSION_BINDING = "Session-Binding", 0 / 270, Unsigned32, Must;
+    SESSION_SERVER_FAILOVER = "Session-Server-Failover", 0 / 271, Enumerated, Must;
+    MULTI_ROUND_TIME_OUT = "Multi-Round-Time-Out", 0 / 272, Unsigned32, Must;
+    DISCONNECT_CAUSE = "Disconnect-Cause", 0 / 273, Enumerated, Must;
+    AUTH_REQUEST_TYPE = "Auth-Request-Type", 0 / 274, Enumerated, Must;
+    AUTH_GRACE_PERIOD = "Auth-Grace-Period", 0 / 276, Unsigned32, Must;
+    AUTH_SESSION_STATE = "Auth-Session-State", 0 / 277, Enumerated, Must;
+    ORIGIN_STATE_ID = "Origin-State-Id", 0 / 278, Unsigned32, Must;
+    FAILED_AVP = "Failed-AVP", 0 / 279, Grouped, Must;
+    PROXY_HOST = "Proxy-Host", 0 / 280, DiameterIdentity, Must;
+    ERROR_MESSAGE = "Error-Message", 0 / 281, Utf8String, MustNot;
+    ROUTE_RECORD = "Route-Record", 0 / 282, DiameterIdentity, Must;
+    DESTINATION_REALM = "Destination-Realm", 0 / 283, DiameterIdentity, Must;
+    PROXY_INFO = "Proxy-Info", 0 / 284, Grouped, Must;
+    RE_AUTH_REQUEST_TYPE = "Re-Auth-Request-Type", 0 / 285, Enumerated, Must;
+    ACCOUNTING_SUB_SESSION_ID = "Accounting-Sub-Session-Id", 0 / 287, Unsigned64, Must;
+    AUTHORIZATION_LIFETIME = "Authorization-Lifetime", 0 / 291, Unsigned32, Must;
+    REDIRECT_HOST = "Redirect-Host", 0 / 292, DiameterUri, Must;
+    DESTINATION_HOST = "Destination-Host", 0 / 293, DiameterIdentity, Must;
+    ERROR_REPORTING_HOST = "Error-Reporting-Host", 0 / 294, DiameterIdentity, MustNot;
+    TERMINATION_CAUSE = "Termination-Cause", 0 / 295, Enumerated, Must;
+    ORIGIN_REALM = "Origin-Realm", 0 / 296, DiameterIdentity, Must;
+    EXPERIMENTAL_RESULT = "Experimental-Result", 0 / 297, Grouped, Must;
+    EXPERIMENTAL_RESULT_CODE = "Experimental-Result-Code", 0 / 298, Unsigned32, Must;
+    INBAND_SECURITY_ID = "Inband-Security-Id", 0 / 299, Unsigned32, Must;
+    ACCOUNTING_RECORD_TYPE = "Accounting-Record-Type", 0 / 480, Enumerated, Must;
+    ACCOUNTING_REALTIME_REQUIRED = "Accounting-Realtime-Required", 0 / 483, Enumerated, Must;
+    ACCOUNTING_RECORD_NUMBER = "Accounting-Record-Number", 0 / 485, Unsigned32, Must;
+}

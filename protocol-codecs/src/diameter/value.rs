@@ -1,0 +1,241 @@
+//! One value of each data format: bytes to value and back.
+
+use std::borrow::Cow;
+
+use super::address::{Address, BadAddress};
+use super::avp::Avp;
+use super::dictionary::{Definition, Kind};
+use super::error::{EncodeError, Fault, MessageError};
+use super::limits::IDENTITY_BYTES_MAX;
+use super::reading::Reading;
+use super::result_code::ResultCode;
+use super::text::{Identity, MaskedText, Octets, Text};
+use super::time::Time;
+use super::writer::Writer;
+
+/// What an AVP can hold.
+pub(super) trait Value<'a>: Sized {
+    /// Data formats it stands for; a test compares them with the dictionary.
+    #[cfg_attr(not(test), allow(dead_code, reason = "read by the test of the tables"))]
+    const KINDS: &'static [Kind];
+    /// The same, independent of the message it came in.
+    type Owned: 'static;
+
+    fn decode(avp: &Avp<'a>, reading: &mut Reading) -> Result<Self, MessageError>;
+
+    /// Into an empty place. Large groups are filled where they stay instead of being carried there.
+    #[inline]
+    fn decode_into(place: &mut Option<Self>, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
+        *place = Some(Self::decode(avp, reading)?);
+        Ok(())
+    }
+
+    /// Behind others of its kind.
+    #[inline]
+    fn decode_behind(places: &mut Vec<Self>, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
+        places.push(Self::decode(avp, reading)?);
+        Ok(())
+    }
+
+    /// On the heap.
+    #[inline]
+    fn decode_boxed(avp: &Avp<'a>, reading: &mut Reading) -> Result<Box<Self>, MessageError> {
+        Self::decode(avp, reading).map(Box::new)
+    }
+
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>);
+
+    fn into_owned(self) -> Self::Owned;
+}
+
+/// The value as a number of exactly this many bytes.
+#[inline]
+fn fixed<const N: usize>(avp: &Avp<'_>) -> Result<[u8; N], MessageError> {
+    avp.value.try_into().map_err(|_| MessageError::length(avp))
+}
+
+macro_rules! numbers {
+    ($($type:ty, $kinds:expr, $bytes:literal;)+) => {$(
+        impl<'a> Value<'a> for $type {
+            const KINDS: &'static [Kind] = $kinds;
+            type Owned = Self;
+
+            #[inline]
+            fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+                Ok(Self::from_be_bytes(fixed::<$bytes>(avp)?))
+            }
+
+            #[inline]
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                out.bytes(definition, &self.to_be_bytes());
+            }
+
+            fn into_owned(self) -> Self {
+                self
+            }
+        }
+    )+};
+}
+
+numbers! {
+    u64, &[Kind::Unsigned64], 8;
+    i64, &[Kind::Integer64], 8;
+}
+
+/// Types of four bytes: how they come out of a number and go into it.
+macro_rules! words {
+    ($($type:ty, $kinds:expr, $from:expr, $into:expr;)+) => {$(
+        impl<'a> Value<'a> for $type {
+            const KINDS: &'static [Kind] = $kinds;
+            type Owned = Self;
+
+            #[inline]
+            fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+                let from: fn([u8; 4]) -> Self = $from;
+                Ok(from(fixed(avp)?))
+            }
+
+            #[inline]
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                let into: fn(&Self) -> [u8; 4] = $into;
+                out.four(definition, into(self));
+            }
+
+            fn into_owned(self) -> Self {
+                self
+            }
+        }
+    )+};
+}
+
+words! {
+    u32, &[Kind::Unsigned32], u32::from_be_bytes, |number| number.to_be_bytes();
+    i32, &[Kind::Integer32], i32::from_be_bytes, |number| number.to_be_bytes();
+    Time, &[Kind::Time], |bytes| Time(u32::from_be_bytes(bytes)), |time| time.0.to_be_bytes();
+    ResultCode, &[Kind::Unsigned32], |bytes| ResultCode(u32::from_be_bytes(bytes)), |code| code.0.to_be_bytes();
+}
+
+const TEXT_KINDS: &[Kind] = &[Kind::Utf8String, Kind::DiameterUri, Kind::IpFilterRule];
+
+#[inline]
+fn text<'a>(avp: &Avp<'a>) -> Result<Cow<'a, str>, MessageError> {
+    match std::str::from_utf8(avp.value) {
+        Ok(text) => Ok(Cow::Borrowed(text)),
+        Err(_) => Err(MessageError::about(Fault::AvpValue, avp)),
+    }
+}
+
+macro_rules! text_values {
+    ($($name:ident),+) => {$(
+        impl<'a> Value<'a> for $name<'a> {
+            const KINDS: &'static [Kind] = TEXT_KINDS;
+            type Owned = $name<'static>;
+
+            #[inline]
+            fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+                text(avp).map(Self)
+            }
+
+            #[inline]
+            fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+                out.bytes(definition, self.0.as_bytes());
+            }
+
+            fn into_owned(self) -> Self::Owned {
+                $name::into_owned(self)
+            }
+        }
+    )+};
+}
+text_values!(Text, MaskedText);
+
+fn is_identity(text: &str) -> bool {
+    // Every byte is looked at, without a branch each: names are short, and the compiler takes many at once.
+    (1..=IDENTITY_BYTES_MAX).contains(&text.len())
+        && text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
+}
+
+impl<'a> Value<'a> for Identity<'a> {
+    const KINDS: &'static [Kind] = &[Kind::DiameterIdentity];
+    type Owned = Identity<'static>;
+
+    #[inline]
+    fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+        let text = text(avp)?;
+        if is_identity(&text) { Ok(Self(text)) } else { Err(MessageError::about(Fault::AvpValue, avp)) }
+    }
+
+    #[inline]
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        if !is_identity(&self.0) {
+            return out.fail(EncodeError::BadValue { avp: definition.name });
+        }
+        out.bytes(definition, self.0.as_bytes());
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        Identity::into_owned(self)
+    }
+}
+
+impl<'a> Value<'a> for Octets<'a> {
+    const KINDS: &'static [Kind] = &[Kind::OctetString];
+    type Owned = Octets<'static>;
+
+    #[inline]
+    fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+        Ok(avp.value.into())
+    }
+
+    #[inline]
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        out.bytes(definition, &self.0);
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        Octets::into_owned(self)
+    }
+}
+
+impl<'a> Value<'a> for Address<'a> {
+    const KINDS: &'static [Kind] = &[Kind::Address];
+    type Owned = Address<'static>;
+
+    #[inline]
+    fn decode(avp: &Avp<'a>, _: &mut Reading) -> Result<Self, MessageError> {
+        Address::parse(avp.value).map_err(|bad| match bad {
+            BadAddress::Length => MessageError::length(avp),
+            BadAddress::Value => MessageError::about(Fault::AvpValue, avp),
+        })
+    }
+
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        if !self.is_sound() {
+            return out.fail(EncodeError::BadValue { avp: definition.name });
+        }
+        self.write(|bytes| out.bytes(definition, bytes));
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        Address::into_owned(self)
+    }
+}
+
+impl<'a, T: Value<'a>> Value<'a> for Box<T> {
+    const KINDS: &'static [Kind] = T::KINDS;
+    type Owned = Box<T::Owned>;
+
+    #[inline]
+    fn decode(avp: &Avp<'a>, reading: &mut Reading) -> Result<Self, MessageError> {
+        T::decode_boxed(avp, reading)
+    }
+
+    #[inline]
+    fn encode(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        self.as_ref().encode(definition, out);
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        Box::new((*self).into_owned())
+    }
+}
