@@ -60,6 +60,9 @@ pub enum Command {
   tollkeeper account history alice --limit 5 --json")]
     History(HistoryArgs),
     /// Bundles of minutes, octets and messages, and further money.
+    #[command(after_help = "Examples:
+  tollkeeper account balance put alice minutes 100m --kind voice --weight 10
+  tollkeeper account balance take alice minutes 10m")]
     #[command(subcommand)]
     Balance(balance::Command),
     /// Show what an account may do besides paying, or set limits of its own.
