@@ -37,10 +37,12 @@ impl CallMachine {
             self.requests.session_open = false;
             let code = outcome(answer);
             let code = if code.is_success() { ResultCode::CREDIT_LIMIT_REACHED } else { code };
-            self.refuse(ReleaseCause::from_result_code(code), now, effects);
+            let cause = answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(code));
+            self.refuse(cause, now, effects);
             return;
         }
-        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), ..Grant::default() };
+        self.grant =
+            Grant { reach_ms: granted_ms, last: is_last(answer), denied: answer.release_cause, ..Grant::default() };
         self.cost = answer.cost;
         if self.end.is_some() {
             self.terminate(now, effects);

@@ -113,7 +113,8 @@ impl CallMachine {
             0 => {
                 self.grant.last = true;
                 let code = outcome(answer);
-                self.grant.denied = (!code.is_success()).then(|| ReleaseCause::from_result_code(code));
+                let cause = || answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(code));
+                self.grant.denied = (!code.is_success()).then(cause);
                 if continued {
                     // It was the agent's word, and the core does not stand for it.
                     self.grant.reach_ms = self.grant.reach_ms.min(self.talked_ms(now));
@@ -125,7 +126,9 @@ impl CallMachine {
                     return self.catch_up(now, effects);
                 }
                 let moved = reach_ms != self.grant.reach_ms;
-                self.grant = Grant { reach_ms, last: is_last(answer), ..Grant::default() };
+                // A rule, not the credit, may have made it the last one.
+                self.grant =
+                    Grant { reach_ms, last: is_last(answer), denied: answer.release_cause, ..Grant::default() };
                 if moved {
                     self.move_backstop(now, effects);
                 }

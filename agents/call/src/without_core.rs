@@ -61,11 +61,13 @@ impl CallMachine {
         let granted_ms = granted_ms(answer);
         if granted_ms == 0 {
             self.requests.session_open = outcome(answer).is_success();
-            self.release_wanted(ReleaseCause::from_result_code(outcome(answer)), now, effects);
+            let cause = answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(outcome(answer)));
+            self.release_wanted(cause, now, effects);
             return;
         }
         self.asked_to_continue = false;
-        self.grant = Grant { reach_ms: granted_ms, last: is_last(answer), ..Grant::default() };
+        self.grant =
+            Grant { reach_ms: granted_ms, last: is_last(answer), denied: answer.release_cause, ..Grant::default() };
         // The backstop that is armed at the answer is the longer one; the first UPDATE moves it.
         self.requests.snapshot_stale = true;
     }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use types::charging::{SubscriberId, SubscriberIdKind};
 use types::{AccountId, Currency, Money, Tenant, UtcMs};
 
+use crate::balance::BalanceView;
+use crate::names::Names;
+
 /// Movements kept for one account; older ones are forgotten (the log and the records have them).
 pub const HISTORY_LENGTH: usize = 16;
 
@@ -18,16 +21,14 @@ pub struct AccountKey {
     pub id: AccountId,
 }
 
-/// An account in memory; small, because there are millions. What few accounts have is kept beside it.
+/// An account in memory; 64 octets and its names, because there are millions. What few accounts have, or not always,
+/// is kept beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Account {
-    pub id: AccountId,
-    pub identities: Box<[SubscriberId]>,
+    pub names: Names,
     /// Not yet charged, including what is held.
     pub balance: Money,
-    /// Sum of the reservations of its sessions.
-    pub held: Money,
-    pub limits: Option<Box<Limits>>,
+    pub extra: Option<Box<Extra>>,
     /// Its place in the books.
     pub number: u32,
     /// Index into the books' tenants.
@@ -36,32 +37,48 @@ pub(crate) struct Account {
     pub blocked: bool,
 }
 
-/// Limits that most accounts do not have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Limits {
+/// What an account has that has limits, or sessions that hold something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Extra {
     pub low_balance: Option<Money>,
     pub credit: Money,
+    pub held: Money,
 }
 
 impl Account {
     /// How far below zero the balance may be spent.
     pub fn credit(&self) -> Money {
-        self.limits.as_ref().map_or(Money::ZERO, |limits| limits.credit)
+        self.extra.as_ref().map_or(Money::ZERO, |extra| extra.credit)
+    }
+
+    /// Sum of the reservations of its sessions.
+    pub fn held(&self) -> Money {
+        self.extra.as_ref().map_or(Money::ZERO, |extra| extra.held)
+    }
+
+    /// Holds more, or less.
+    pub fn hold(&mut self, change: Money) {
+        if change.is_zero() {
+            return;
+        }
+        let mut extra = self.extra.take().unwrap_or_default();
+        extra.held += change;
+        self.extra = (*extra != Extra::default()).then_some(extra);
     }
 
     pub fn low_balance_limit(&self) -> Option<Money> {
-        self.limits.as_ref().and_then(|limits| limits.low_balance)
+        self.extra.as_ref().and_then(|extra| extra.low_balance)
     }
 
     /// What may still be spent or reserved; negative when overdrawn.
     pub fn available(&self) -> Money {
-        self.balance + self.credit() - self.held
+        self.balance + self.credit() - self.held()
     }
 
     /// True for the account's own id as a private identity, and for every identity it was created with.
     pub fn answers_to(&self, kind: SubscriberIdKind, value: &str) -> bool {
-        (kind == SubscriberIdKind::Private && self.id.as_str() == value)
-            || self.identities.iter().any(|identity| identity.kind == kind && identity.value.expose() == value)
+        (kind == SubscriberIdKind::Private && self.names.id() == value)
+            || self.names.identities().any(|identity| identity == (kind, value))
     }
 }
 
@@ -88,6 +105,8 @@ pub struct AccountView {
     pub identities: Vec<SubscriberId>,
     /// Sessions that are open now.
     pub open_sessions: u32,
+    /// Balances beside the main one, in the order they were made. `balance`, `held` and `available` are of the main one.
+    pub balances: Vec<BalanceView>,
 }
 
 /// One line of an account's history.

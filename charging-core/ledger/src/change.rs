@@ -2,12 +2,14 @@
 //! variants go to the end, fields of a released variant never change.
 
 use serde::{Deserialize, Serialize};
-use types::charging::{ChargingAnswer, ChargingMode, Notification, Service, SessionPhase, SubscriberId};
-use types::{ClientId, Currency, Money, SessionId, UtcMs};
+use types::charging::{BalanceDraw, ChargingAnswer, ChargingMode, Notification, Service, SessionPhase, SubscriberId};
+use types::{ClientId, Currency, Money, ReleaseCause, SessionId, UtcMs};
 
 use crate::account::AccountKey;
+use crate::balance::{BalanceReceipt, BalanceTerms, Portions};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::Receipt;
+use crate::policy::AccountLimits;
 use crate::pricing::RateKey;
 use crate::session::Meter;
 
@@ -51,6 +53,29 @@ pub enum Change {
         sessions_before: UtcMs,
         /// Top-ups and debits made before this are forgotten.
         operations_before: UtcMs,
+    },
+    /// A balance beside the main one was made, topped up, debited, or got other terms.
+    BalanceChanged(Box<BalanceChanged>),
+    /// Who pays for a session changed. Follows the [`Change::SessionChanged`] that moved the money as if the main
+    /// balance paid all.
+    Drawn(Box<Drawn>),
+    /// What an answer says beside the first format's fields. Follows its [`Change::Answered`].
+    AnswerDetailed(Box<AnswerDetailed>),
+    /// An account got limits of its own.
+    LimitsSet {
+        /// Which account.
+        account: AccountKey,
+        /// Instead of those it had.
+        limits: Box<AccountLimits>,
+    },
+    /// A session was counted for limits over time.
+    Counted(Box<Counted>),
+    /// Why an account is blocked; follows its [`Change::Blocked`]. Absent before: for its own sake.
+    BlockedFor {
+        /// Which account.
+        account: AccountKey,
+        /// Told to clients.
+        cause: ReleaseCause,
     },
 }
 
@@ -148,4 +173,56 @@ pub struct Answered {
     pub fingerprint: Fingerprint,
     /// Names session and request number.
     pub answer: ChargingAnswer,
+}
+
+/// An operation on a balance beside the main one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceChanged {
+    /// When.
+    pub at: UtcMs,
+    /// Of its content.
+    pub fingerprint: Fingerprint,
+    /// Account, balance, amount and the outcome for copies. A balance that is not there is made.
+    pub receipt: BalanceReceipt,
+    /// Instead of those it had; absent: they stay.
+    pub terms: Option<BalanceTerms>,
+}
+
+/// The balances that pay and hold for a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// The session.
+    pub session_id: SessionId,
+    /// Groups that are new or changed; others stay.
+    pub groups: Vec<Portions>,
+}
+
+/// The rest of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerDetailed {
+    /// Of the answer.
+    pub session_id: SessionId,
+    /// Of the answer.
+    pub request_number: u32,
+    /// Why less was given than asked for.
+    pub release_cause: Option<ReleaseCause>,
+    /// What the session took from which balance.
+    pub drawn: Vec<BalanceDraw>,
+}
+
+/// What counts for an account's limits over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The session.
+    pub session_id: SessionId,
+    /// When.
+    pub at: UtcMs,
+    /// The tenant's day of it.
+    pub day: i64,
+    /// What it cost more than before; negative when it turned out cheaper.
+    pub cost: Money,
+    /// What the rest of its grant may still cost, in all.
+    pub pledged: Money,
+    /// True when it began now.
+    pub started: bool,
 }

@@ -1,9 +1,11 @@
 //! What the ledger can be told to do.
 
-use types::charging::{ChargingRequest, SubscriberId};
-use types::{ClientId, Currency, Money, ReleaseCause, SessionId};
+use types::charging::{BalanceAmount, BalanceKind, ChargingRequest, SubscriberId};
+use types::{ClientId, Currency, Money, ReleaseCause, SessionId, UtcMs};
 
 use crate::account::AccountKey;
+use crate::balance::BalanceTerms;
+use crate::policy::AccountLimits;
 
 /// One command; decided in the account's turn, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +22,24 @@ pub enum Command {
     Debit(Transfer),
     /// Refuses every new grant and ends the open sessions.
     Block(AccountKey),
+    /// As [`Command::Block`], for another reason than [`ReleaseCause::AccountBlocked`], such as fraud.
+    BlockFor {
+        /// Which account.
+        account: AccountKey,
+        /// Told to the clients of open and later sessions.
+        cause: ReleaseCause,
+    },
     /// Allows grants again.
     Unblock(AccountKey),
+    /// Makes, tops up, debits or changes a balance beside the main one; idempotent by its operation id.
+    ChangeBalance(Box<ChangeBalance>),
+    /// Gives an account limits of its own, instead of those it had. Ends open sessions that they do not allow.
+    SetLimits {
+        /// Which account.
+        account: AccountKey,
+        /// All of them.
+        limits: Box<AccountLimits>,
+    },
     /// Tells the session's client to end it.
     Release {
         /// Which session.
@@ -78,4 +96,27 @@ pub struct Transfer {
     pub amount: Money,
     /// Checked against the account's where present.
     pub currency: Option<Currency>,
+}
+
+/// An operation on a balance beside the main one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeBalance {
+    /// Which account.
+    pub account: AccountKey,
+    /// Names the operation within the account: again with the same content gives the stored outcome.
+    pub operation_id: Box<str>,
+    /// The balance's name; never [`crate::MAIN_BALANCE`]. A top-up makes one that is not there.
+    pub balance_id: Box<str>,
+    /// What it counts; must fit a balance that is there. Absent: as it is; money for a new one.
+    pub kind: Option<BalanceKind>,
+    /// True puts in, false takes out.
+    pub credit: bool,
+    /// How much, in what the balance counts: more than zero, or zero with terms or an expiry.
+    pub amount: BalanceAmount,
+    /// Checked against the account's where present.
+    pub currency: Option<Currency>,
+    /// Instead of those it has. Absent: they stay; none for a new one.
+    pub terms: Option<BalanceTerms>,
+    /// A new expiry, whatever the terms say. Absent: theirs.
+    pub valid_until: Option<UtcMs>,
 }

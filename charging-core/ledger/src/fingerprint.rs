@@ -7,12 +7,13 @@
 
 use serde::{Deserialize, Serialize};
 use types::charging::{
-    ChargingMode, ChargingRequest, Operation, PartyRole, RequestedAction, Service, ServiceInformation,
-    SubscriberIdKind, TariffChange, UnitUsage, Units,
+    BalanceAmount, BalanceKind, ChargingMode, ChargingRequest, Operation, PartyRole, RequestedAction, Service,
+    ServiceInformation, SubscriberIdKind, TariffChange, UnitUsage, Units,
 };
 use types::{Money, UtcMs};
 
-use crate::command::CreateAccount;
+use crate::balance::BalanceTerms;
+use crate::command::{ChangeBalance, CreateAccount};
 
 /// The hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,6 +74,32 @@ impl Fingerprint {
             hash.money(create.low_balance_limit.unwrap_or_default());
             hash.money(create.credit_limit.unwrap_or_default());
             hash.money(first_balance);
+        })
+    }
+
+    /// Over the content of an operation on a balance beside the main one.
+    pub(crate) fn of_balance_change(change: &ChangeBalance) -> Self {
+        Self::of(|hash| {
+            hash.text("balance");
+            hash.text(&change.balance_id);
+            hash.number(change.kind.map_or(0, balance_kind_code));
+            hash.number(u64::from(change.credit));
+            match change.amount {
+                BalanceAmount::Money(amount) => hash.money(amount),
+                BalanceAmount::Units(units) => hash.bytes(&units.to_le_bytes()),
+            }
+            hash.number(u64::from(change.terms.is_some()));
+            let none = BalanceTerms::default();
+            let terms = change.terms.as_ref().unwrap_or(&none);
+            hash.bytes(&terms.weight.to_le_bytes());
+            for list in [&terms.destinations, &terms.categories] {
+                hash.count(list.len());
+                list.iter().for_each(|text| hash.text(text));
+            }
+            hash.optional_time(terms.valid_from);
+            hash.optional_time(terms.valid_until);
+            hash.number(u64::from(terms.blocker));
+            hash.optional_time(change.valid_until);
         })
     }
 
@@ -201,6 +228,16 @@ const fn kind_code(kind: SubscriberIdKind) -> u64 {
         SubscriberIdKind::SipUri => 3,
         SubscriberIdKind::Nai => 4,
         SubscriberIdKind::Private => 5,
+    }
+}
+
+const fn balance_kind_code(kind: BalanceKind) -> u64 {
+    match kind {
+        BalanceKind::Money => 1,
+        BalanceKind::Voice => 2,
+        BalanceKind::Data => 3,
+        BalanceKind::Sms => 4,
+        BalanceKind::Generic => 5,
     }
 }
 

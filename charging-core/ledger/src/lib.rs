@@ -9,24 +9,35 @@
 //! charged. Slicing, copies, lost answers and reordering therefore never change what a session costs.
 
 mod account;
+mod balance;
 mod books;
 mod change;
 mod command;
 mod decide;
 mod fingerprint;
 mod index;
+mod names;
 mod outcome;
+mod policy;
 mod pricing;
 mod session;
 mod settings;
 
 pub use account::{AccountKey, AccountView, HISTORY_LENGTH, Movement, MovementKind};
-pub use books::{ApplyError, Books, Imbalance};
-pub use change::{AccountCreated, Answered, Change, GroupChange, SessionChanged, SessionOpened, Transferred};
-pub use command::{Command, CreateAccount, OpenAccount, Transfer};
-pub use decide::decide;
+pub use balance::{
+    BalanceMovement, BalanceReceipt, BalanceTerms, BalanceView, MAIN_BALANCE, MAX_BALANCE_UNITS, MAX_BALANCES,
+    Portions, Stretch,
+};
+pub use books::{ApplyError, Books, BooksOfFormat1, Imbalance};
+pub use change::{
+    AccountCreated, AnswerDetailed, Answered, BalanceChanged, Change, Counted, Drawn, GroupChange, SessionChanged,
+    SessionOpened, Transferred,
+};
+pub use command::{ChangeBalance, Command, CreateAccount, OpenAccount, Transfer};
+pub use decide::{decide, limits};
 pub use fingerprint::Fingerprint;
 pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Refusal};
+pub use policy::{AccountLimits, DestinationClass, DestinationRule, Limit, LimitsView, Policy, PolicyDenial};
 pub use pricing::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
 pub use session::{Group, MAX_USAGE, Meter};
 pub use settings::Settings;

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use types::charging::{ChargingAnswer, ResultCode, SubscriberIdKind};
-use types::{Currency, ErrorClass, Money, SessionId};
+use types::{Currency, ErrorClass, Money, ReleaseCause, SessionId};
 
 use crate::account::{AccountKey, AccountView};
+use crate::balance::{BalanceReceipt, MAX_BALANCES};
 use crate::change::Change;
+use crate::policy::{LimitsView, PolicyDenial};
 use crate::pricing::RateRefusal;
 
 /// The result of [`crate::decide`].
@@ -37,6 +39,10 @@ pub enum Outcome {
     Done,
     /// Not done, nothing changed.
     Refused(Refusal),
+    /// To an operation on a balance beside the main one.
+    BalanceChanged(Box<BalanceReceipt>),
+    /// The limits after [`crate::Command::SetLimits`].
+    Limits(Box<LimitsView>),
 }
 
 /// The outcome of a charging request.
@@ -89,6 +95,12 @@ pub enum Denial {
     /// The session is not known and the request is older than the idempotency window.
     #[error("request is older than the idempotency window")]
     Expired,
+    /// The account is blocked for a reason of its own.
+    #[error("account is blocked: {}", .0.as_str())]
+    BlockedFor(ReleaseCause),
+    /// A rule about what the account may do.
+    #[error("policy")]
+    Policy(#[source] PolicyDenial),
 }
 
 /// A field of a charging request that has no usable value.
@@ -114,7 +126,7 @@ impl Denial {
     pub const fn result_code(self) -> ResultCode {
         match self {
             Self::UnknownAccount => ResultCode::USER_UNKNOWN,
-            Self::AccountBlocked => ResultCode::END_USER_SERVICE_DENIED,
+            Self::AccountBlocked | Self::BlockedFor(_) | Self::Policy(_) => ResultCode::END_USER_SERVICE_DENIED,
             Self::Unrated(_) | Self::CurrencyMismatch { .. } => ResultCode::RATING_FAILED,
             Self::CreditLimitReached => ResultCode::CREDIT_LIMIT_REACHED,
             Self::UnknownSession => ResultCode::UNKNOWN_SESSION,
@@ -124,11 +136,21 @@ impl Denial {
         }
     }
 
+    /// What the code alone does not tell the client; absent where it does.
+    pub const fn release_cause(self) -> Option<ReleaseCause> {
+        match self {
+            Self::BlockedFor(cause) => Some(cause),
+            Self::Policy(_) => Some(ReleaseCause::Policy),
+            _ => None,
+        }
+    }
+
     /// The metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownAccount => "unknown_account",
-            Self::AccountBlocked => "account_blocked",
+            Self::AccountBlocked | Self::BlockedFor(_) => "account_blocked",
+            Self::Policy(rule) => rule.as_str(),
             Self::Unrated(_) => "unrated",
             Self::CurrencyMismatch { .. } => "currency_mismatch",
             Self::CreditLimitReached => "credit_limit_reached",
@@ -197,12 +219,33 @@ pub enum Refusal {
         /// What may be spent.
         available: Money,
     },
+    /// A debit of more units than are available.
+    #[error("only {available} units are available")]
+    NotEnoughUnits {
+        /// What may be taken.
+        available: i64,
+    },
     /// The operation id was used with another amount or direction.
     #[error("operation id was used before for something else")]
     OperationReused,
     /// No such open session.
     #[error("no such open session")]
     UnknownSession,
+    /// No such balance.
+    #[error("no such balance")]
+    UnknownBalance,
+    /// The name is empty, too long, or the main balance's, which has no terms.
+    #[error("balance id is empty, longer than 128 bytes, or names the main balance, which has no terms")]
+    InvalidBalanceId,
+    /// The balance counts something else.
+    #[error("balance counts something else")]
+    BalanceKindMismatch,
+    /// No room for another one.
+    #[error("account has {MAX_BALANCES} balances already")]
+    TooManyBalances,
+    /// A limit below zero or too large, or a rule for a class that the settings do not have.
+    #[error("a limit is negative or too large, or names a destination class that is not configured")]
+    InvalidLimits,
 }
 
 impl Refusal {

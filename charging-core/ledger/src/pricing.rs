@@ -110,4 +110,10 @@ pub trait Pricing {
 
     /// The currency of the rate.
     fn currency(&self, key: &RateKey) -> Currency;
+
+    /// The number of the calendar day that it is for a tenant at `at`; grows by one at the tenant's midnight. The
+    /// provided one counts days of UTC.
+    fn day_of(&self, _tenant: &Tenant, at: UtcMs) -> i64 {
+        at.0.div_euclid(86_400_000)
+    }
 }

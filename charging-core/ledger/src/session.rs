@@ -125,6 +125,8 @@ impl StoredAnswer {
             failure_handling: self.failure_handling,
             session_failover: self.session_failover,
             notifications: self.notifications.to_vec(),
+            release_cause: None,
+            drawn: Vec::new(),
         }
     }
 }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use types::DurationMs;
 use types::charging::FailureHandling;
 
+use crate::policy::Policy;
+
 /// Settings of [`crate::decide`]; all times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,6 +34,10 @@ pub struct Settings {
     pub failure_handling: FailureHandling,
     /// True when clients may go on at another core address.
     pub session_failover: bool,
+    /// How long a grant of something else than time may be kept. Absent: without limit. Default half an hour.
+    pub validity_ms: Option<DurationMs>,
+    /// Limits of accounts that have none of their own, and classes of destinations. Default: no limits.
+    pub policy: Policy,
 }
 
 impl Default for Settings {
@@ -50,6 +56,8 @@ impl Default for Settings {
             notifications_per_answer: 32,
             failure_handling: FailureHandling::RetryAndTerminate,
             session_failover: false,
+            validity_ms: Some(HOUR_MS / 2),
+            policy: Policy::default(),
         }
     }
 }

@@ -14,6 +14,8 @@ use jiff::tz::TimeZoneDatabase;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::UtcMs;
 
+use crate::calendar::DAY_MS;
+
 /// A time zone of the IANA database, such as `Europe/Berlin`; UTC unless told otherwise. Cheap to clone.
 #[derive(Clone)]
 pub struct TimeZone(Arc<Zone>);
@@ -55,6 +57,12 @@ impl TimeZone {
         let (offset_ms, before) = self.0.offset(at.0);
         let shown = at.0.saturating_add(offset_ms);
         before.map_or(shown, |end_of_before| shown.max(end_of_before - 1))
+    }
+
+    /// The number of the calendar day of the latest time shown up to `at`; never falls with a growing `at`, and grows at
+    /// the zone's midnight. Day 0 is 1970-01-01 local.
+    pub fn day(&self, at: UtcMs) -> i64 {
+        self.latest_shown(at).div_euclid(DAY_MS)
     }
 
     /// The first instant after `after` at which the wall clock has shown `local_ms` or later.

@@ -114,3 +114,26 @@ proptest! {
         prop_assert!(zone.latest_shown(crossed) >= border && zone.latest_shown(UtcMs(crossed.0 - 1)) < border);
     }
 }
+
+#[test]
+fn days_begin_at_the_zones_midnight_and_never_run_back() {
+    let rows = [
+        // Winter and summer in Berlin: midnight is 23:00 or 22:00 UTC.
+        ("Europe/Berlin", "2026-01-09T22:59:59Z", "2026-01-09T23:00:00Z"),
+        ("Europe/Berlin", "2026-07-09T21:59:59Z", "2026-07-09T22:00:00Z"),
+        ("UTC", "2026-01-09T23:59:59Z", "2026-01-10T00:00:00Z"),
+        // Midnight is not shown at all: the day begins an hour later.
+        ("America/Santiago", "2026-09-06T03:59:59Z", "2026-09-06T04:00:00Z"),
+    ];
+    for (zone, before, midnight) in rows {
+        let day = |at: &str| self::zone(zone).day(utc(at));
+        assert_eq!(day(before) + 1, day(midnight), "{zone} {midnight}");
+    }
+    // From 24:00 back to 23:00: the day that has begun goes on.
+    let santiago = zone("America/Santiago");
+    let days: Vec<i64> = ["02:59:59", "03:00:00", "03:59:59", "04:00:00"]
+        .map(|time| santiago.day(utc(&format!("2026-04-05T{time}Z"))))
+        .to_vec();
+    assert!(days.is_sorted(), "{days:?}");
+    assert_eq!(days[0] + 1, days[3]);
+}

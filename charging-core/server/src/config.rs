@@ -4,7 +4,7 @@ mod tariff;
 
 use std::net::SocketAddr;
 
-use ledger::Settings;
+use ledger::{DestinationRule, Policy, Settings};
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
 
@@ -30,6 +30,11 @@ pub struct CoreConfig {
     pub snapshot_records: u64,
     /// Most commands that wait for the ledger; more are answered 3004 (too busy).
     pub queue: usize,
+    /// How long a grant of octets or units may be kept before the client reports; zero: without limit. Time tells by
+    /// itself when it is over.
+    pub validity_time: ConfigDuration,
+    /// What accounts may do besides paying, where they have no limit of their own (`tollkeeper account limits`).
+    pub policy: Policy,
 }
 
 impl Default for CoreConfig {
@@ -44,6 +49,8 @@ impl Default for CoreConfig {
             idempotency_window: ConfigDuration::from_ms(settings.idempotency_window_ms),
             snapshot_records: 1_000_000,
             queue: 65_536,
+            validity_time: ConfigDuration::from_ms(settings.validity_ms.unwrap_or(0)),
+            policy: settings.policy,
         }
     }
 }
@@ -55,6 +62,8 @@ impl CoreConfig {
             maximum_ring_ms: self.maximum_ring.ms(),
             expiry_grace_ms: self.expiry_grace.ms(),
             idempotency_window_ms: self.idempotency_window.ms(),
+            validity_ms: Some(self.validity_time.ms()).filter(|ms| *ms > 0),
+            policy: self.policy.clone(),
             ..Settings::default()
         }
     }
@@ -66,6 +75,12 @@ impl CoreConfig {
         if self.queue == 0 || self.snapshot_records == 0 {
             faults.push(("queue".into(), "queue and snapshot_records must be at least 1".into()));
         }
+        faults.extend(policy_faults(&self.policy));
+        let idle_ms = Settings::default().idle_expiry_ms;
+        if self.validity_time.ms() > idle_ms {
+            let text = format!("must be at most {}: a silent session expires then", ConfigDuration::from_ms(idle_ms));
+            faults.push(("validity_time".into(), text));
+        }
         if self.expiry_grace.ms() < 5_000 {
             faults.push((
                 "expiry_grace".into(),
@@ -74,4 +89,35 @@ impl CoreConfig {
         }
         faults
     }
+}
+
+/// What is wrong with the limits.
+fn policy_faults(policy: &Policy) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    let costs = [
+        ("policy.maximum_cost_per_call", policy.maximum_cost_per_call),
+        ("policy.maximum_cost_per_hour", policy.maximum_cost_per_hour),
+        ("policy.maximum_cost_per_day", policy.maximum_cost_per_day),
+    ];
+    for (key, _) in costs.iter().filter(|(_, cost)| cost.is_some_and(|cost| cost.is_negative())) {
+        faults.push(((*key).into(), "must not be below zero; leave it out for no limit".into()));
+    }
+    for (at, class) in policy.destinations.iter().enumerate() {
+        let mut fault =
+            |field: &str, text: &str| faults.push((format!("policy.destinations[{at}].{field}"), text.into()));
+        if class.class.is_empty() || policy.destinations.iter().take(at).any(|other| other.class == class.class) {
+            fault("class", "must be a name that no other class has");
+        }
+        let is_prefix = |prefix: &str| {
+            let digits = prefix.trim_start_matches('+');
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if class.prefixes.is_empty() || !class.prefixes.iter().all(|prefix| is_prefix(prefix)) {
+            fault("prefixes", "must be beginnings of called numbers, such as [\"+4900\", \"+88\"]");
+        }
+        if matches!(class.rule, DestinationRule::MaximumCostPerCall(limit) if limit.is_negative()) {
+            fault("rule", "must not be below zero");
+        }
+    }
+    faults
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledger::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
 use rating::{Plan, Query, Rated, Refusal};
-use types::{Currency, Money};
+use types::{Currency, Money, Tenant, UtcMs};
 
 use crate::tariffs::{Tariffs, utc_now};
 
@@ -63,6 +63,10 @@ impl Pricing for TariffPricing {
 
     fn currency(&self, key: &RateKey) -> Currency {
         self.plan(key).currency()
+    }
+
+    fn day_of(&self, tenant: &Tenant, at: UtcMs) -> i64 {
+        self.tariffs.time_zone(tenant).day(at)
     }
 }
 

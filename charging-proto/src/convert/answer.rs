@@ -1,7 +1,9 @@
 //! `ChargingDataResponse`, `Notification` and what they are made of.
 
 use types::UtcMs;
-use types::charging::{ChargingAnswer, Cost, FinalUnit, Notification, NotificationKind, ResultCode, UnitAnswer, Units};
+use types::charging::{
+    BalanceDraw, ChargingAnswer, Cost, FinalUnit, Notification, NotificationKind, ResultCode, UnitAnswer, Units,
+};
 
 use super::words::WireWord;
 use super::{ConvertError, currency, money, session_id};
@@ -20,6 +22,8 @@ impl From<ChargingAnswer> for v1::ChargingDataResponse {
             failure_handling: answer.failure_handling.to_wire(),
             session_failover: answer.session_failover,
             notifications: answer.notifications.into_iter().map(Into::into).collect(),
+            release_cause: answer.release_cause.map(WireWord::to_wire),
+            drawn: answer.drawn.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -39,6 +43,8 @@ impl TryFrom<v1::ChargingDataResponse> for ChargingAnswer {
             failure_handling: WireWord::from_wire("failure_handling", wire.failure_handling)?,
             session_failover: wire.session_failover,
             notifications: wire.notifications.into_iter().map(Notification::try_from).collect::<Result<_, _>>()?,
+            release_cause: WireWord::from_optional("release_cause", wire.release_cause)?,
+            drawn: wire.drawn.into_iter().map(BalanceDraw::try_from).collect::<Result<_, _>>()?,
         })
     }
 }

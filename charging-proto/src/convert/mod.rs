@@ -5,11 +5,13 @@
 //! makes sense is the ledger's matter. Used by `charging-client` and by the gRPC services of the core.
 
 mod answer;
+mod balance;
 mod request;
 mod session;
 mod words;
 
-pub use words::{release_cause, service, session_phase};
+pub use balance::balance_amount;
+pub use words::{balance_kind, release_cause, service, session_phase};
 
 #[cfg(test)]
 mod tests;

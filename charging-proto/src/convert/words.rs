@@ -124,6 +124,13 @@ wire_words! {
         Closed = Closed,
         Denied = Denied,
     }
+    domain::BalanceKind = v1::BalanceKind {
+        Money = Money,
+        Voice = Voice,
+        Data = Data,
+        Sms = Sms,
+        Generic = Generic,
+    }
     types::ReleaseCause = v1::ReleaseCause {
         CreditExhausted = CreditExhausted,
         UnknownAccount = UnknownAccount,
@@ -154,5 +161,10 @@ pub fn service(field: &'static str, value: i32) -> Result<domain::Service, Conve
 
 /// As [`release_cause`].
 pub fn session_phase(field: &'static str, value: i32) -> Result<domain::SessionPhase, ConvertError> {
+    WireWord::from_wire(field, value)
+}
+
+/// As [`release_cause`].
+pub fn balance_kind(field: &'static str, value: i32) -> Result<domain::BalanceKind, ConvertError> {
     WireWord::from_wire(field, value)
 }

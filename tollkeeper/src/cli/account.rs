@@ -3,16 +3,18 @@
 use charging_proto::v1::account_service_client::AccountServiceClient;
 use charging_proto::v1::{
     Account, AccountChange, Balance, BalanceAmount, BalanceKind, BlockRequest, CreateAccountRequest, DebitRequest,
-    GetAccountRequest, HistoryRequest, ListAccountsRequest, SubscriberId, TopUpRequest, balance_amount,
+    GetAccountRequest, HistoryRequest, ListAccountsRequest, ReleaseCause, SubscriberId, TopUpRequest, balance_amount,
     get_account_request,
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use tonic::transport::Channel;
 use types::{Currency, Money, UtcMs};
 
 use super::connection::{connect, new_request_id, refused, talk};
 use super::{parse, show};
 
+mod balance;
+mod limits;
 mod view;
 
 use view::{AccountView, HistoryView, TransferView};
@@ -45,8 +47,9 @@ pub enum Command {
     List(ListArgs),
     /// Refuse every new call of an account, and end the running ones.
     #[command(after_help = "Examples:
-  tollkeeper account block alice")]
-    Block(OneArgs),
+  tollkeeper account block alice
+  tollkeeper account block alice --cause fraud     the records of its calls say so")]
+    Block(BlockArgs),
     /// Allow calls again.
     #[command(after_help = "Examples:
   tollkeeper account unblock alice")]
@@ -56,6 +59,19 @@ pub enum Command {
   tollkeeper account history alice --since 2026-11-01
   tollkeeper account history alice --limit 5 --json")]
     History(HistoryArgs),
+    /// Bundles of minutes, octets and messages, and further money.
+    #[command(after_help = "Examples:
+  tollkeeper account balance put alice minutes 100m --kind voice --weight 10
+  tollkeeper account balance take alice minutes 10m")]
+    #[command(subcommand)]
+    Balance(balance::Command),
+    /// Show what an account may do besides paying, or set limits of its own.
+    #[command(after_help = "Examples:
+  tollkeeper account limits alice
+  tollkeeper account limits alice --sessions 4 --cost-per-day 20.00 --destination premium=denied
+  tollkeeper account limits alice --cost-per-hour none     no limit, whatever is configured
+  tollkeeper account limits alice --sessions default       as configured in [core.policy]")]
+    Limits(limits::LimitsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +167,35 @@ pub struct OneArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct BlockArgs {
+    #[command(flatten)]
+    of: OneArgs,
+    /// Why; written to the records of the calls that it ends. Absent: the block itself.
+    #[arg(long, value_enum)]
+    cause: Option<BlockCause>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BlockCause {
+    /// Fraud was seen.
+    Fraud,
+    /// A policy says no.
+    Policy,
+    /// An operator says no.
+    Operator,
+}
+
+impl From<BlockCause> for ReleaseCause {
+    fn from(cause: BlockCause) -> Self {
+        match cause {
+            BlockCause::Fraud => Self::Fraud,
+            BlockCause::Policy => Self::Policy,
+            BlockCause::Operator => Self::Operator,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// The account's id.
     id: String,
@@ -172,16 +217,18 @@ pub struct HistoryArgs {
 /// Does it.
 pub fn run(core: &str, command: Command) -> anyhow::Result<()> {
     talk(async {
-        let desk = Desk { core, accounts: AccountServiceClient::new(connect(core).await?) };
+        let mut desk = Desk { core, accounts: AccountServiceClient::new(connect(core).await?) };
         match command {
             Command::Create(args) => desk.create(args).await,
             Command::Topup(args) => desk.transfer(args, true).await,
             Command::Debit(args) => desk.transfer(args, false).await,
             Command::Show(args) => desk.show(args).await,
             Command::List(args) => desk.list(args).await,
-            Command::Block(args) => desk.block(args, true).await,
-            Command::Unblock(args) => desk.block(args, false).await,
+            Command::Block(args) => desk.block(args.of, args.cause.map(Into::into), true).await,
+            Command::Unblock(args) => desk.block(args, None, false).await,
             Command::History(args) => desk.history(args).await,
+            Command::Balance(command) => balance::run(core, &mut desk.accounts, command).await,
+            Command::Limits(args) => limits::run(core, &mut desk.accounts, args).await,
         }
     })
 }
@@ -260,12 +307,13 @@ impl Desk<'_> {
         AccountView::print_all(&accounts, args.format)
     }
 
-    async fn block(mut self, args: OneArgs, blocked: bool) -> anyhow::Result<()> {
+    async fn block(mut self, args: OneArgs, cause: Option<ReleaseCause>, blocked: bool) -> anyhow::Result<()> {
         let request = BlockRequest {
             request_id: new_request_id(),
             tenant: args.of.tenant,
             account_id: args.id,
             blocked,
+            release_cause: cause.map(Into::into),
             ..BlockRequest::default()
         };
         let done = self.accounts.block(request).await.map_err(|status| refused(self.core, &status))?;

@@ -2,7 +2,8 @@
 
 use charging_proto::v1::session_service_client::SessionServiceClient;
 use charging_proto::v1::{
-    GetSessionRequest, ListSessionsRequest, ReleaseCause, ReleaseSessionRequest, SessionPhase, SessionSummary,
+    BalanceDraw, GetSessionRequest, ListSessionsRequest, ReleaseCause, ReleaseSessionRequest, SessionPhase,
+    SessionSummary, balance_amount,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -116,7 +117,9 @@ pub fn run(core: &str, command: Command) -> anyhow::Result<()> {
                         args.id
                     )
                 })?;
-                SessionView::from(session).print(args.format)
+                let view =
+                    SessionView { drawn: found.drawn.into_iter().map(DrawView::from).collect(), ..session.into() };
+                view.print(args.format)
             }
             Command::Release(args) => {
                 let cause = Some(ReleaseCause::from(args.cause).into());
@@ -144,6 +147,26 @@ struct SessionView {
     overrun: Option<String>,
     answer_time: Option<String>,
     updated_time: String,
+    /// What it took from which balance; empty when the account's own money alone pays, and in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drawn: Vec<DrawView>,
+}
+
+#[derive(Debug, Serialize)]
+struct DrawView {
+    balance_id: String,
+    amount: String,
+}
+
+impl From<BalanceDraw> for DrawView {
+    fn from(draw: BalanceDraw) -> Self {
+        let amount = match draw.amount.and_then(|amount| amount.amount) {
+            Some(balance_amount::Amount::Money(money)) => money,
+            Some(balance_amount::Amount::Units(units)) => units.to_string(),
+            None => "0".to_owned(),
+        };
+        Self { balance_id: draw.balance_id, amount }
+    }
 }
 
 impl From<SessionSummary> for SessionView {
@@ -168,6 +191,7 @@ impl From<SessionSummary> for SessionView {
             overrun,
             answer_time: session.answer_time.map(show::time),
             updated_time: show::time(session.updated_time),
+            drawn: Vec::new(),
         }
     }
 }
@@ -185,6 +209,8 @@ impl SessionView {
             return show::json(self);
         }
         let last = if self.final_grant { " (the last grant)" } else { "" };
+        let drawn: Vec<String> =
+            self.drawn.iter().map(|draw| format!("{} of {}", draw.amount, draw.balance_id)).collect();
         show::fields(&[
             ("session", self.session_id.clone()),
             ("client", self.client_id.clone()),
@@ -194,6 +220,7 @@ impl SessionView {
             ("granted until", format!("{} ms{last}", self.granted_time_ms)),
             ("billable", format!("{} ms", self.billable_ms)),
             ("cost", self.price()),
+            ("taken", if drawn.is_empty() { "-".to_owned() } else { drawn.join(", ") }),
             ("rate per minute", show::or_dash(self.per_minute_rate.as_ref())),
             ("overrun", show::or_dash(self.overrun.as_ref())),
             ("last request", self.last_request_number.to_string()),

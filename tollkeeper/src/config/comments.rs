@@ -62,6 +62,39 @@ pub(super) const COMMENTS: &[Comment] = &[
     ),
     Comment::new("core.snapshot_records", "A snapshot is made after so many log records."),
     Comment::new("core.queue", "Most commands that wait for the ledger; more are answered 3004 (too busy)."),
+    Comment::new(
+        "core.validity_time",
+        "How long a grant of octets or units may be kept before the client reports; 0s: without limit.",
+    ),
+    Comment::new(
+        "core.policy",
+        "What accounts may do besides paying, where they have no limit of their own (tollkeeper account limits). Amounts are in the account's currency.",
+    ),
+    Comment::optional("core.policy.maximum_sessions", "Most sessions of an account at once. Absent: no limit.", "10"),
+    Comment::optional(
+        "core.policy.maximum_new_sessions_per_minute",
+        "Most new sessions of an account, events included, in any 60 seconds. Absent: no limit.",
+        "30",
+    ),
+    Comment::optional(
+        "core.policy.maximum_cost_per_call",
+        "Most that one session may cost. Absent: no limit.",
+        "\"50.00\"",
+    ),
+    Comment::optional(
+        "core.policy.maximum_cost_per_hour",
+        "Most that the minute of now and the 59 before it may cost, with what open sessions may still use. Absent: no limit.",
+        "\"100.00\"",
+    ),
+    Comment::optional(
+        "core.policy.maximum_cost_per_day",
+        "The same for one calendar day of the tenant. Absent: no limit.",
+        "\"200.00\"",
+    ),
+    Comment::new(
+        "core.policy.destinations",
+        "Classes of destinations; the longest prefix decides: { class = \"premium\", prefixes = [\"+49900\"], rule = \"denied\" }, or rule = { maximum_cost_per_call = \"5.00\" }, or \"allowed\".",
+    ),
     Comment::new("core.tariff", "Where prices come from."),
     Comment::optional(
         "core.tariff.folder",

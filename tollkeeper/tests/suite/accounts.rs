@@ -25,7 +25,7 @@ fn an_accounts_life() {
     let expected = json!({
         "tenant": "default", "account_id": "alice", "currency": "EUR", "identities": ["e164:+49301234567"],
         "balance": "1", "held": "0", "available": "1.5", "credit_limit": "0.5", "low_balance_limit": "0.1",
-        "blocked": false, "open_sessions": 0,
+        "balances": [], "blocked": false, "open_sessions": 0,
     });
     assert_eq!(created["account_id"], expected["account_id"]);
     assert_eq!(one(&["account", "show", "alice", "--json"]), expected);

@@ -28,6 +28,14 @@ pub struct ChargingAnswer {
     pub session_failover: bool,
     /// Notifications the client has not confirmed yet.
     pub notifications: Vec<Notification>,
+    /// Why less was given than asked for, where `result_code` does not say it all: a policy or an operator's word.
+    /// Not written by serde, so that stored answers of every release keep one layout; the ledger keeps it beside them.
+    #[serde(skip)]
+    pub release_cause: Option<ReleaseCause>,
+    /// What the session took from which balance so far. Empty when the main money balance alone pays: `cost` says it.
+    /// Not written by serde, as `release_cause`.
+    #[serde(skip)]
+    pub drawn: Vec<BalanceDraw>,
 }
 
 impl ChargingAnswer {
@@ -44,8 +52,48 @@ impl ChargingAnswer {
             failure_handling: FailureHandling::RetryAndTerminate,
             session_failover: false,
             notifications: Vec::new(),
+            release_cause: None,
+            drawn: Vec::new(),
         }
     }
+}
+
+/// What a balance counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BalanceKind {
+    /// Money, in the account's currency.
+    #[default]
+    Money,
+    /// Milliseconds of speech.
+    Voice,
+    /// Octets.
+    Data,
+    /// Messages.
+    Sms,
+    /// Multimedia messages and service-specific units.
+    Generic,
+}
+
+/// An amount that a balance counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BalanceAmount {
+    /// Of a balance of money.
+    Money(Money),
+    /// Milliseconds, octets, messages or units, as the balance's kind says.
+    Units(i64),
+}
+
+/// What was taken from one balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceDraw {
+    /// The balance's name within the account.
+    pub balance_id: Box<str>,
+    /// What it counts.
+    pub kind: BalanceKind,
+    /// How much.
+    pub amount: BalanceAmount,
 }
 
 /// Outcome of a request or of one rating group in it; Diameter numbers (RFC 6733, RFC 8506), used on every interface.

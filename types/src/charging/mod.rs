@@ -6,8 +6,8 @@ mod request;
 mod service;
 
 pub use answer::{
-    ChargingAnswer, Cost, FailureHandling, FinalUnit, FinalUnitAction, Notification, NotificationKind, ResultCode,
-    SessionPhase, SessionSummary, UnitAnswer,
+    BalanceAmount, BalanceDraw, BalanceKind, ChargingAnswer, Cost, FailureHandling, FinalUnit, FinalUnitAction,
+    Notification, NotificationKind, ResultCode, SessionPhase, SessionSummary, UnitAnswer,
 };
 pub use request::{
     ChargingMode, ChargingRequest, Operation, ReportingReason, RequestedAction, SubscriberId, SubscriberIdKind,

@@ -1,6 +1,7 @@
 //! The core away, late or confused.
 
 use agent_call::{Input, SwitchEvent};
+use types::ReleaseCause;
 use types::charging::{ChargingAnswer, ResultCode};
 
 use super::core::R1;
@@ -155,14 +156,17 @@ fn reauthorize_while_the_switch_is_lost_waits_for_it() {
 /// The denial of an UPDATE does not shorten what was granted, and its reason is the record's.
 #[test]
 fn a_denied_update_lets_the_grant_run_out() {
-    for (code, cause) in [
-        (ResultCode::CREDIT_LIMIT_REACHED, "CREDIT_EXHAUSTED"),
-        (ResultCode::END_USER_SERVICE_DENIED, "ACCOUNT_BLOCKED"),
-        (ResultCode::RATING_FAILED, "UNRATED_DESTINATION"),
+    for (code, told, cause) in [
+        (ResultCode::CREDIT_LIMIT_REACHED, None, "CREDIT_EXHAUSTED"),
+        (ResultCode::END_USER_SERVICE_DENIED, None, "ACCOUNT_BLOCKED"),
+        (ResultCode::END_USER_SERVICE_DENIED, Some(ReleaseCause::Policy), "POLICY"),
+        (ResultCode::END_USER_SERVICE_DENIED, Some(ReleaseCause::Fraud), "FRAUD"),
+        (ResultCode::RATING_FAILED, None, "UNRATED_DESTINATION"),
     ] {
         let (mut sim, call) = talking_without_core();
         let session = sim.calls[call].machine.session_id().clone();
-        sim.answer(call, ChargingAnswer::refusal(session, 1, code));
+        let refusal = ChargingAnswer::refusal(session, 1, code);
+        sim.answer(call, ChargingAnswer { release_cause: told, ..refusal });
         sim.run_to(29_999);
         sim.expect_untimed(call, "");
         sim.run_to(30_000);

@@ -1,13 +1,16 @@
 //! The only writer. Each change is checked whole before anything is touched, so that a change that does not fit
 //! leaves the books as they were.
 
+use std::collections::VecDeque;
+
 use types::charging::{Notification, NotificationKind, SessionPhase, SubscriberIdKind};
 use types::{ClientId, ErrorClass, Money, SessionId, UtcMs};
 
 use super::{Books, Operation};
-use crate::account::{Account, AccountKey, Limits, Movement, MovementKind, remember};
+use crate::account::{Account, AccountKey, Extra, Movement, MovementKind, remember};
 use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
 use crate::index::identity_hash;
+use crate::names::Names;
 use crate::session::{Group, Session, StoredAnswer};
 
 /// A change that does not fit the books: the log is not the continuation of this state.
@@ -29,6 +32,9 @@ pub enum ApplyError {
     /// Opens a session that is there.
     #[error("change opens session {0}, which is in the books already")]
     SessionExists(SessionId),
+    /// Names a balance that is not there, or counts something else.
+    #[error("change names a balance that is not in the books, or counts something else")]
+    UnknownBalance,
     /// A new group came without its rate.
     #[error("change adds rating group {0} without a rate")]
     GroupWithoutRate(u32),
@@ -51,7 +57,10 @@ impl Books {
             Change::AccountCreated(created) => self.create_account(created),
             Change::Transferred(transferred) => self.transfer(transferred),
             Change::Blocked { account, blocked } => {
-                self.account_mut(account)?.blocked = *blocked;
+                let account = self.account_mut(account)?;
+                account.blocked = *blocked;
+                let number = account.number;
+                self.annex.block_causes.remove(&number);
                 Ok(())
             }
             Change::SessionOpened(opened) => self.open_session(opened),
@@ -68,6 +77,27 @@ impl Books {
             Change::KeysDropped { sessions_before, operations_before } => {
                 self.drop_sessions(*sessions_before);
                 self.drop_operations(*operations_before);
+                Ok(())
+            }
+            Change::BalanceChanged(changed) => self.change_balance(changed),
+            Change::Drawn(drawn) => self.draw(drawn),
+            Change::AnswerDetailed(detailed) => {
+                self.detail_answer(detailed);
+                Ok(())
+            }
+            Change::LimitsSet { account, limits } => {
+                let number = self.account_mut(account)?.number;
+                if **limits == crate::policy::AccountLimits::default() {
+                    self.annex.limits.remove(&number);
+                } else {
+                    self.annex.limits.insert(number, (**limits).clone());
+                }
+                Ok(())
+            }
+            Change::Counted(counted) => self.count(counted),
+            Change::BlockedFor { account, cause } => {
+                let number = self.account_mut(account)?.number;
+                self.annex.block_causes.insert(number, *cause);
                 Ok(())
             }
         }
@@ -98,14 +128,12 @@ impl Books {
             let hash = identity_hash(tenant_name, identity.kind, identity.value.expose());
             self.identities.insert(hash, number);
         }
-        let limits = Limits { low_balance: created.low_balance_limit, credit: created.credit_limit };
-        let limited = limits.low_balance.is_some() || !limits.credit.is_zero();
+        let (low_balance, credit) = (created.low_balance_limit, created.credit_limit);
+        let extra = Extra { low_balance, credit, ..Extra::default() };
         self.accounts.push(Account {
-            id: created.key.id.clone(),
-            identities: created.identities.clone().into(),
+            names: Names::of(&created.key.id, &created.identities),
             balance: Money::ZERO,
-            held: Money::ZERO,
-            limits: limited.then(|| Box::new(limits)),
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
             number,
             tenant,
             currency: created.currency,
@@ -125,7 +153,9 @@ impl Books {
         // An account opened without money leaves its key, and moved nothing.
         if !receipt.amount.is_zero() {
             let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
-            remember(self.history.entry(number).or_default(), movement);
+            // Most accounts have one line: room for one.
+            let lines = self.history.entry(number).or_insert_with(|| VecDeque::with_capacity(1));
+            remember(lines, movement);
         }
         self.operations_by_age.insert((*at, number, reference.clone()));
         let operation = Operation { fingerprint: *fingerprint, receipt: receipt.clone() };
@@ -228,7 +258,7 @@ impl Books {
             return;
         };
         account.balance -= charged;
-        account.held += held;
+        account.hold(held);
         if charged.is_zero() {
             return;
         }
@@ -279,6 +309,7 @@ impl Books {
             }
             // An expired session that nobody ever came back for is final now.
             self.forget_notifications(&session.client_id, |notification| notification.session_id == id);
+            self.annex.forget(&id);
             self.unsettled_by_client.remove(&(session.client_id, id));
         }
     }
@@ -289,7 +320,9 @@ impl Books {
                 self.operations_by_age.insert((made, number, id));
                 return;
             }
-            self.operations.remove(&(number, id));
+            let named = (number, id);
+            self.operations.remove(&named);
+            self.annex.pot_operations.remove(&named);
         }
     }
 

@@ -1,12 +1,13 @@
 //! The auditor: whether the books agree with themselves. Reads everything; for tests, start-up and inspection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use types::charging::SessionPhase;
+use types::charging::{BalanceKind, SessionPhase};
 use types::{Currency, ErrorClass, Money, SessionId};
 
 use super::Books;
 use crate::account::AccountKey;
+use crate::balance::Stretch;
 
 /// Books that do not agree with themselves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,25 @@ pub enum Imbalance {
         /// Sum over kept and forgotten sessions.
         sessions: Money,
     },
+    /// What pays for a session is not what it was charged or holds.
+    #[error("session {session_id}: its balances pay or hold something else than its meters say")]
+    Portions {
+        /// Which session.
+        session_id: SessionId,
+    },
+    /// A balance beside the main one holds what its sessions do not, or more than it has. Amounts are 10^-9 of the
+    /// currency, or units.
+    #[error("balance {balance} has {value} and holds {held}, its sessions {sessions}")]
+    Balance {
+        /// Which.
+        balance: Box<str>,
+        /// What it has.
+        value: i128,
+        /// What it says it holds.
+        held: i128,
+        /// What its sessions say.
+        sessions: i128,
+    },
     /// An index names a session that is not as it says, or leaves one out.
     #[error("index {0} does not agree with the sessions")]
     Index(&'static str),
@@ -75,6 +95,8 @@ impl Books {
     pub fn check(&self) -> Result<(), Imbalance> {
         self.check_holds()?;
         self.check_money()?;
+        self.check_balances()?;
+        self.check_activity()?;
         self.check_indexes()
     }
 
@@ -92,9 +114,11 @@ impl Books {
         }
         for account in &self.accounts {
             let key = self.key_of(account);
-            let sessions = by_account.get(&key).copied().unwrap_or_default();
-            if sessions != account.held {
-                return Err(Imbalance::Held { account: key, held: account.held, sessions });
+            let by_others = self.pots_of(account.number).iter().filter(|pot| pot.kind == BalanceKind::Money);
+            let by_others = Money::from_nanos(by_others.map(|pot| pot.held).sum());
+            let sessions = by_account.get(&key).copied().unwrap_or_default() - by_others;
+            if sessions != account.held() {
+                return Err(Imbalance::Held { account: key, held: account.held(), sessions });
             }
         }
         Ok(())
@@ -104,7 +128,9 @@ impl Books {
         let mut balances: BTreeMap<Currency, Money> = BTreeMap::new();
         let mut sessions: BTreeMap<Currency, Money> = BTreeMap::new();
         for account in &self.accounts {
-            *balances.entry(account.currency).or_default() += account.balance;
+            let further = self.pots_of(account.number).iter().filter(|pot| pot.kind == BalanceKind::Money);
+            let further = Money::from_nanos(further.map(|pot| pot.value).sum());
+            *balances.entry(account.currency).or_default() += account.balance + further;
         }
         for session in self.sessions.values() {
             if let Some(currency) = session.currency {
@@ -125,6 +151,51 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// What sessions hold of a balance is what it says; it gives no more than it has; every session's pieces agree with
+    /// its meters.
+    fn check_balances(&self) -> Result<(), Imbalance> {
+        let mut held: BTreeMap<(u32, u32), i128> = BTreeMap::new();
+        for (id, groups) in &self.annex.portions {
+            let session = self.sessions.get(id).ok_or(Imbalance::Index("sessions of portions"))?;
+            let account = session.account.as_ref().and_then(|key| self.account_at(key));
+            let number = account.ok_or(Imbalance::Index("accounts of portions"))?.number;
+            for group in groups {
+                let same = |kept: &&crate::session::Group| {
+                    kept.rating_group == group.rating_group && kept.service_identifier == group.service_identifier
+                };
+                let meter = session.groups.iter().find(same).ok_or(Imbalance::Index("groups of portions"))?.meter;
+                let money = |pieces: &[Stretch]| pieces.iter().filter_map(|piece| piece.money).sum::<Money>();
+                if money(&group.paid) != meter.charged || money(&group.held) != meter.held {
+                    return Err(Imbalance::Portions { session_id: id.clone() });
+                }
+                for payer in group.held.iter().map(|piece| piece.payer).collect::<BTreeSet<u32>>() {
+                    *held.entry((number, payer)).or_default() += group.held_by(payer);
+                }
+            }
+        }
+        for (number, pots) in &self.annex.pots {
+            for (payer, pot) in (1..).zip(pots) {
+                let sessions = held.get(&(*number, payer)).copied().unwrap_or_default();
+                if pot.held != sessions || pot.held.is_negative() || pot.value < pot.held {
+                    return Err(Imbalance::Balance {
+                        balance: pot.id.clone(),
+                        value: pot.value,
+                        held: pot.held,
+                        sessions,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Only sessions that are open pledge, and never less than nothing.
+    fn check_activity(&self) -> Result<(), Imbalance> {
+        let open = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.phase == SessionPhase::Open);
+        let fits = self.annex.pledges.iter().all(|(id, pledged)| open(id) && *pledged > Money::ZERO);
+        if fits { Ok(()) } else { Err(Imbalance::Index("pledges")) }
     }
 
     fn check_indexes(&self) -> Result<(), Imbalance> {
@@ -156,7 +227,7 @@ impl Books {
             ("unsettled sessions", unsettled, self.unsettled_by_client.len()),
             ("deadlines", due, self.by_deadline.len()),
             ("ends", ended, self.by_end.len()),
-            ("operations", self.operations.len(), self.operations_by_age.len()),
+            ("operations", self.operations.len() + self.annex.pot_operations.len(), self.operations_by_age.len()),
         ];
         match counted.iter().find(|(_, counted, indexed)| counted != indexed) {
             Some((name, ..)) => Err(Imbalance::Index(name)),

@@ -1,7 +1,9 @@
 //! The state of the ledger in memory, and what can be read from it. Only [`Books::apply`] writes.
 
+mod annex;
 mod apply;
 mod audit;
+mod format_1;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -10,6 +12,7 @@ use types::charging::{Notification, SessionSummary, SubscriberId, SubscriberIdKi
 use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
 
 use crate::account::{Account, AccountKey, AccountView, Movement};
+use crate::balance::BalanceView;
 use crate::fingerprint::Fingerprint;
 use crate::index::{IdentityIndex, identity_hash};
 use crate::outcome::Receipt;
@@ -18,8 +21,10 @@ use crate::session::Session;
 pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
+pub use format_1::BooksOfFormat1;
 
-/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots.
+/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
+/// [`BooksOfFormat1`] reads the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     tenants: Vec<Tenant>,
@@ -38,6 +43,8 @@ pub struct Books {
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,
+    /// Last, because the first format does not have it.
+    annex: annex::Annex,
 }
 
 /// A top-up or debit that is remembered.
@@ -67,7 +74,7 @@ impl Books {
     /// The account of an identity; a private identity may be the account's id.
     pub fn find_account(&self, tenant: &Tenant, identity: &SubscriberId) -> Option<AccountKey> {
         let account = self.lookup(tenant, identity.kind, identity.value.expose())?;
-        Some(AccountKey { tenant: tenant.clone(), id: account.id.clone() })
+        Some(AccountKey { tenant: tenant.clone(), id: account.names.id().into() })
     }
 
     /// An account as it stands.
@@ -161,7 +168,8 @@ impl Books {
     }
 
     pub(crate) fn account_at(&self, key: &AccountKey) -> Option<&Account> {
-        let accepts = |account: &Account| account.id == key.id && self.tenant_of(account) == Some(&key.tenant);
+        let accepts =
+            |account: &Account| account.names.id() == key.id.as_str() && self.tenant_of(account) == Some(&key.tenant);
         self.candidate(&key.tenant, SubscriberIdKind::Private, key.id.as_str(), accepts)
     }
 
@@ -192,7 +200,7 @@ impl Books {
 
     pub(crate) fn key_of(&self, account: &Account) -> AccountKey {
         let tenant = self.tenant_of(account).cloned().unwrap_or_else(|| Tenant::from(""));
-        AccountKey { tenant, id: AccountId::clone(&account.id) }
+        AccountKey { tenant, id: AccountId::from(account.names.id()) }
     }
 
     pub(crate) fn view(&self, account: &Account) -> AccountView {
@@ -200,13 +208,14 @@ impl Books {
             key: self.key_of(account),
             currency: account.currency,
             balance: account.balance,
-            held: account.held,
+            held: account.held(),
             available: account.available(),
             credit_limit: account.credit(),
             low_balance_limit: account.low_balance_limit(),
             blocked: account.blocked,
-            identities: account.identities.to_vec(),
+            identities: account.names.subscribers(),
             open_sessions: u32::try_from(self.open_on(account.number).count()).unwrap_or(u32::MAX),
+            balances: self.pots_of(account.number).iter().map(BalanceView::of).collect(),
         }
     }
 

@@ -1,14 +1,16 @@
-//! Accounts: creation, money in and out, blocking.
+//! Accounts: creation, money in and out, blocking, limits.
 
 use types::charging::SubscriberIdKind;
 use types::{Money, ReleaseCause};
 
+use super::rules::Rules;
 use super::{Turn, refused};
 use crate::account::{AccountKey, AccountView};
 use crate::change::{AccountCreated, Change, Transferred};
 use crate::command::{CreateAccount, OpenAccount, Transfer};
 use crate::fingerprint::Fingerprint;
-use crate::outcome::{Decision, Outcome, Receipt, Refusal};
+use crate::outcome::{Decision, Denial, Outcome, Receipt, Refusal};
+use crate::policy::{AccountLimits, DestinationRule, Limit};
 
 /// Longest account id, identity or operation id, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -61,6 +63,7 @@ fn new_account(create: &CreateAccount, balance: Money) -> AccountView {
         blocked: false,
         identities: create.identities.clone(),
         open_sessions: 0,
+        balances: Vec::new(),
     }
 }
 
@@ -118,6 +121,9 @@ pub(super) fn transfer(turn: &Turn<'_>, transfer: &Transfer, credit: bool) -> De
             refused(Refusal::OperationReused)
         };
     }
+    if turn.books.pot_operation(account.number, &transfer.operation_id).is_some() {
+        return refused(Refusal::OperationReused);
+    }
     if transfer.currency.is_some_and(|currency| currency != account.currency) {
         return refused(Refusal::CurrencyMismatch { account: account.currency });
     }
@@ -148,22 +154,71 @@ pub(super) fn transfer(turn: &Turn<'_>, transfer: &Transfer, credit: bool) -> De
     Decision { outcome: Outcome::Transferred(Box::new(receipt)), changes }
 }
 
-/// Blocks, which ends the open sessions, or unblocks.
-pub(super) fn block(turn: &Turn<'_>, key: &AccountKey, blocked: bool) -> Decision {
+/// Blocks, which ends the open sessions. Again with another cause: the cause changes.
+pub(super) fn block(turn: &Turn<'_>, key: &AccountKey, cause: ReleaseCause) -> Decision {
     let Some(account) = turn.books.account_at(key) else {
         return refused(Refusal::UnknownAccount);
     };
-    let view = AccountView { blocked, ..turn.books.view(account) };
+    let of_its_own = cause != ReleaseCause::AccountBlocked;
+    let now = if of_its_own { Some(cause) } else { None };
     let mut changes = Vec::new();
-    if account.blocked != blocked {
-        changes.push(Change::Blocked { account: key.clone(), blocked });
-        if blocked {
-            changes.extend(turn.abort(turn.books.open_on(account.number), ReleaseCause::AccountBlocked));
+    if !account.blocked || turn.books.block_cause(key) != now {
+        changes.push(Change::Blocked { account: key.clone(), blocked: true });
+        if of_its_own {
+            changes.push(Change::BlockedFor { account: key.clone(), cause });
         }
+        changes.extend(turn.abort(turn.books.open_on(account.number), cause));
     }
+    let view = AccountView { blocked: true, ..turn.books.view(account) };
     Decision { outcome: Outcome::Account(Box::new(view)), changes }
 }
 
-fn is_id(text: &str) -> bool {
+pub(super) fn unblock(turn: &Turn<'_>, key: &AccountKey) -> Decision {
+    let Some(account) = turn.books.account_at(key) else {
+        return refused(Refusal::UnknownAccount);
+    };
+    let view = AccountView { blocked: false, ..turn.books.view(account) };
+    let unblocked = Change::Blocked { account: key.clone(), blocked: false };
+    let changes = if account.blocked { vec![unblocked] } else { Vec::new() };
+    Decision { outcome: Outcome::Account(Box::new(view)), changes }
+}
+
+/// Why a blocked account's requests are denied.
+pub(super) fn blocked(turn: &Turn<'_>, account: &crate::account::Account) -> Denial {
+    let cause = turn.books.block_cause(&turn.books.key_of(account));
+    cause.map_or(Denial::AccountBlocked, Denial::BlockedFor)
+}
+
+pub(super) fn set_limits(turn: &Turn<'_>, key: &AccountKey, limits: &AccountLimits) -> Decision {
+    let Some(account) = turn.books.account_at(key) else {
+        return refused(Refusal::UnknownAccount);
+    };
+    let amount = |limit: Limit<Money>| match limit {
+        Limit::Is(amount) => Some(amount),
+        Limit::Default | Limit::Unlimited => None,
+    };
+    let of_rules = limits.destinations.iter().filter_map(|(_, rule)| match rule {
+        DestinationRule::MaximumCostPerCall(amount) => Some(*amount),
+        DestinationRule::Allowed | DestinationRule::Denied => None,
+    });
+    let costs = [limits.maximum_cost_per_call, limits.maximum_cost_per_hour, limits.maximum_cost_per_day];
+    let mut amounts = costs.into_iter().filter_map(amount).chain(of_rules);
+    let classes = &turn.settings.policy.destinations;
+    let is_known = |class: &str| classes.iter().any(|known| *known.class == *class);
+    if amounts.any(|amount| amount.is_negative() || amount > Money::LIMIT)
+        || !limits.destinations.iter().all(|(class, _)| is_known(class))
+    {
+        return refused(Refusal::InvalidLimits);
+    }
+    let set = Change::LimitsSet { account: key.clone(), limits: Box::new(limits.clone()) };
+    let rules = Rules::with(turn, account, limits);
+    let outcome = Outcome::Limits(Box::new(rules.view(limits)));
+    let unchanged =
+        turn.books.own_limits(account.number).map_or(*limits == AccountLimits::default(), |own| own == limits);
+    let changes = if unchanged { Vec::new() } else { std::iter::once(set).chain(rules.aborts()).collect() };
+    Decision { outcome, changes }
+}
+
+pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_ID_BYTES
 }

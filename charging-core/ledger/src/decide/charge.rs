@@ -33,7 +33,7 @@ fn known(turn: &Turn<'_>, request: &ChargingRequest, session: &Session) -> Decis
         if stored.fingerprint != Fingerprint::of_request(request) {
             return refuse(turn, request, Denial::KeyReused);
         }
-        let answer = stored.restore(&session.id);
+        let answer = turn.books.detailed(stored.restore(&session.id));
         let charged = Charged { answer, denial: None, replayed: true };
         return Decision { outcome: Outcome::Charged(Box::new(charged)), changes: Vec::new() };
     }
@@ -67,6 +67,7 @@ pub(super) fn refuse(turn: &Turn<'_>, request: &ChargingRequest, denial: Denial)
     let mut answer = ChargingAnswer::refusal(request.session_id.clone(), request.request_number, denial.result_code());
     answer.failure_handling = turn.settings.failure_handling;
     answer.session_failover = turn.settings.session_failover;
+    answer.release_cause = denial.release_cause();
     // Notifications go to their owner alone; they are read by client, so a wrong session does not matter.
     answer.notifications =
         turn.books.pending(&request.client_id).take(turn.settings.notifications_per_answer).cloned().collect();

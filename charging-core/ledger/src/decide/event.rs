@@ -4,8 +4,10 @@
 use types::charging::{ChargingMode, ChargingRequest, Cost, RequestedAction, ResultCode, SessionPhase};
 use types::{Money, UtcMs};
 
-use super::initial::{payer, pays, resolve};
+use super::account::blocked;
+use super::initial::{payer, resolve};
 use super::paper::{Line, Paper, blank, deny, unit_refusal};
+use super::rules::Rules;
 use super::sheet::{Basis, Sheet};
 use super::{Turn, charge};
 use crate::account::Account;
@@ -24,14 +26,24 @@ pub(super) fn debit(turn: &Turn<'_>, request: &ChargingRequest) -> Decision {
         return deny(turn, request, None, Denial::UnknownAccount, &[]);
     };
     if account.blocked {
-        return deny(turn, request, Some(account), Denial::AccountBlocked, &[]);
+        return deny(turn, request, Some(account), blocked(turn, account), &[]);
+    }
+    let rules = Rules::of(turn, account);
+    let called = request.called.as_ref().map(|number| number.expose());
+    if let Err(rule) = rules.admit(called, false) {
+        return deny(turn, request, Some(account), Denial::Policy(rule), &[]);
     }
     let (sheet, lines) = match priced(turn, request, account) {
         Ok(priced) => priced,
         Err(Denial::Invalid(field)) => return charge::refuse(turn, request, Denial::Invalid(field)),
         Err(denial) => return deny(turn, request, Some(account), denial, &[]),
     };
-    if checks_money(request) && !pays(account.available(), sheet.debit()) {
+    if let Some(cap) = rules.cap(called, None, Money::ZERO)
+        && sheet.cost() > cap.cost.or_zero()
+    {
+        return deny(turn, request, Some(account), Denial::Policy(cap.rule), &[]);
+    }
+    if checks_money(request) && !sheet.is_covered() {
         return deny(turn, request, Some(account), Denial::CreditLimitReached, &[]);
     }
     write(turn, request, None, sheet, lines)
@@ -59,26 +71,26 @@ pub(super) fn enquire(turn: &Turn<'_>, request: &ChargingRequest, action: Reques
     let Some(account) = payer(turn, request) else {
         return charge::refuse(turn, request, Denial::UnknownAccount);
     };
-    let (price, lines) = if request.units.is_empty() && action == RequestedAction::CheckBalance {
+    let remaining = turn.books.spendable(account, turn.now);
+    let (price, covered, lines) = if request.units.is_empty() && action == RequestedAction::CheckBalance {
         // Without units the question is whether there is anything at all.
-        (Money::from_nanos(1), Vec::new())
+        (Money::ZERO, remaining > Money::ZERO, Vec::new())
     } else {
         match priced(turn, request, account) {
-            Ok((sheet, lines)) => (sheet.cost(), lines),
+            Ok((sheet, lines)) => (sheet.cost(), sheet.is_covered(), lines),
             Err(denial) => return charge::refuse(turn, request, denial),
         }
     };
     let denial = match action {
-        RequestedAction::CheckBalance if account.blocked => Some(Denial::AccountBlocked),
-        RequestedAction::CheckBalance if checks_money(request) && !pays(account.available(), price) => {
-            Some(Denial::CreditLimitReached)
-        }
+        RequestedAction::CheckBalance if account.blocked => Some(blocked(turn, account)),
+        RequestedAction::CheckBalance if checks_money(request) && !covered => Some(Denial::CreditLimitReached),
         _ => None,
     };
     let code = denial.map_or(ResultCode::SUCCESS, Denial::result_code);
     let mut answer = blank(turn, request, code, Vec::new());
     answer.units = (0..lines.len()).map(|at| unit_refusal(request, at, denial)).collect();
-    answer.remaining_balance = Some(account.available());
+    answer.release_cause = denial.and_then(Denial::release_cause);
+    answer.remaining_balance = Some(remaining);
     if action == RequestedAction::PriceEnquiry {
         let overrun = Money::ZERO;
         answer.cost = Some(Cost { currency: account.currency, amount: price, per_minute_rate: None, overrun });

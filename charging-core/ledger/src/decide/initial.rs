@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use types::charging::{ChargingRequest, Service, SessionPhase, UnitUsage, Units};
 use types::{Money, UtcMs};
 
+use super::account::blocked;
 use super::paper::{Line, Paper, deny};
+use super::rules::Rules;
 use super::sheet::{Basis, Sheet};
 use super::{Turn, charge};
 use crate::account::Account;
@@ -21,11 +23,17 @@ pub(super) fn initial(turn: &Turn<'_>, request: &ChargingRequest) -> Decision {
         return deny(turn, request, None, Denial::UnknownAccount, &[]);
     };
     if account.blocked {
-        return deny(turn, request, Some(account), Denial::AccountBlocked, &[]);
+        return deny(turn, request, Some(account), blocked(turn, account), &[]);
+    }
+    let rules = Rules::of(turn, account);
+    let called = request.called.as_ref().map(|number| number.expose());
+    if let Err(rule) = rules.admit(called, true) {
+        return deny(turn, request, Some(account), Denial::Policy(rule), &[]);
     }
     let mut sheet = Sheet::new(turn, account, request.charging_mode, request.service);
     let mut lines = rate_groups(turn, request, &mut sheet, request.answer_time);
     sheet.price(Basis::Running);
+    sheet.cap(rules.cap(called, None, Money::ZERO));
     grant_all(turn, request, &mut sheet, &mut lines);
     if let Some(denial) = lines.iter().map(|line| line.denial).reduce(Option::and).flatten() {
         return deny(turn, request, Some(account), denial, &lines);
@@ -104,7 +112,7 @@ pub(super) fn grant_all(turn: &Turn<'_>, request: &ChargingRequest, sheet: &mut 
         let grant = sheet.grant(at, requested, request.request_number);
         line.grant = Some(grant);
         if grant.amount == 0 && grant.last {
-            line.denial = Some(Denial::CreditLimitReached);
+            line.denial = Some(grant.by.map_or(Denial::CreditLimitReached, Denial::Policy));
         }
     }
 }
@@ -122,7 +130,7 @@ pub(super) fn resolve(
         tenant: turn.books.key_of(account).tenant,
         service: request.service,
         category: request.category.clone(),
-        subject: request.subject.clone().unwrap_or_else(|| account.id.as_str().into()),
+        subject: request.subject.clone().unwrap_or_else(|| account.names.id().into()),
         destination: request.called.clone(),
         rating_group: unit.rating_group,
         start,
@@ -174,9 +182,4 @@ fn requested_amount(turn: &Turn<'_>, service: Service, requested: &Units) -> u64
     };
     let asked = measure(service, requested).filter(|amount| *amount > 0);
     asked.unwrap_or(slice)
-}
-
-/// True when an amount can be paid from what is available.
-pub(super) fn pays(available: Money, amount: Money) -> bool {
-    amount <= available.or_zero()
 }

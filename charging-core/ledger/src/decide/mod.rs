@@ -3,19 +3,24 @@
 //! | command | file |
 //! |---|---|
 //! | Charge | `charge` (keys), then `initial`, `report` (UPDATE, TERMINATION) or `event` |
-//! | CreateAccount, OpenAccount, TopUp, Debit, Block, Unblock | `account` |
+//! | CreateAccount, OpenAccount, TopUp, Debit, Block, Unblock, SetLimits | `account` |
+//! | ChangeBalance | `balance` |
 //! | Release, Expire, ConfirmNotifications | `sweep` |
 //!
-//! `sheet` computes what a session's groups cost, hold and may be granted; `paper` turns that into answer and changes.
+//! `sheet` computes what a session's groups cost, hold and may be granted, with `wallet` where an account has more
+//! balances than one; `rules` is the policy; `paper` turns that into answer and changes.
 
 mod account;
+mod balance;
 mod charge;
 mod event;
 mod initial;
 mod paper;
 mod report;
+mod rules;
 mod sheet;
 mod sweep;
+mod wallet;
 
 use types::charging::{Notification, NotificationKind};
 use types::{ReleaseCause, SessionId, UtcMs};
@@ -28,6 +33,9 @@ use crate::pricing::Pricing;
 use crate::session::Session;
 use crate::settings::Settings;
 
+pub use rules::limits;
+pub(crate) use wallet::drawn;
+
 /// Decides one command at `now`, the ledger's own wall clock. The caller stores `changes`, applies them to the same
 /// books before the next decision, and only then gives the outcome to whoever asked.
 pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command: &Command, now: UtcMs) -> Decision {
@@ -38,8 +46,11 @@ pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command
         Command::OpenAccount(open) => account::open(&turn, open),
         Command::TopUp(transfer) => account::transfer(&turn, transfer, true),
         Command::Debit(transfer) => account::transfer(&turn, transfer, false),
-        Command::Block(key) => account::block(&turn, key, true),
-        Command::Unblock(key) => account::block(&turn, key, false),
+        Command::Block(key) => account::block(&turn, key, ReleaseCause::AccountBlocked),
+        Command::BlockFor { account, cause } => account::block(&turn, account, *cause),
+        Command::Unblock(key) => account::unblock(&turn, key),
+        Command::ChangeBalance(change) => balance::change(&turn, change),
+        Command::SetLimits { account, limits } => account::set_limits(&turn, account, limits),
         Command::Release { session_id, cause } => sweep::release(&turn, session_id, *cause),
         Command::Expire => sweep::expire(&turn),
         Command::ConfirmNotifications { client_id, through } => sweep::confirm(&turn, client_id, *through),
@@ -69,7 +80,18 @@ impl Turn<'_> {
     }
 
     fn notify<'s>(&self, sessions: impl Iterator<Item = &'s Session>, kind: NotificationKind) -> Vec<Change> {
-        let sequences = self.books.last_notification() + 1..;
+        self.notify_after(0, sessions, kind)
+    }
+
+    /// The same when the decision has made `first` notifications already.
+    fn notify_after<'s>(
+        &self,
+        first: usize,
+        sessions: impl Iterator<Item = &'s Session>,
+        kind: NotificationKind,
+    ) -> Vec<Change> {
+        let first = u64::try_from(first).unwrap_or(u64::MAX);
+        let sequences = self.books.last_notification().saturating_add(first) + 1..;
         let notified = |(session, sequence): (&Session, u64)| Change::Notified {
             client_id: session.client_id.clone(),
             notification: Notification { sequence, session_id: SessionId::clone(&session.id), kind },

@@ -1,16 +1,17 @@
 //! From a finished sheet to answer and changes.
 
 use types::charging::{
-    ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode,
+    ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode, Service,
     SessionPhase, UnitAnswer,
 };
-use types::{Money, UtcMs};
+use types::{Money, ReleaseCause, SessionId, UtcMs};
 
 use super::Turn;
+use super::rules::Rules;
 use super::sheet::{Grant, Sheet};
 use crate::account::Account;
 use crate::books::{is_replaced, is_settled};
-use crate::change::{Answered, Change, SessionChanged, SessionOpened};
+use crate::change::{AnswerDetailed, Answered, Change, Drawn, SessionChanged, SessionOpened};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{Charged, Decision, Denial, Outcome};
 use crate::session::{Session, express};
@@ -51,12 +52,20 @@ impl Paper<'_> {
         let closed = matches!(changed.phase, SessionPhase::Closed | SessionPhase::Denied);
         let settles = closed || changed.reauthorized;
         changes.push(Change::SessionChanged(Box::new(changed)));
-        let told = if self.sheet.frees_credit() {
+        changes.extend(side_changes(&self.turn, &self.sheet, &request.session_id, self.session.is_none()));
+        let mut told = if self.sheet.frees_credit() {
             let open = self.turn.books.open_on(self.sheet.account.number);
             self.turn.reauthorize(open.filter(|other| other.id != request.session_id))
         } else {
             Vec::new()
         };
+        let counted = changes.iter().find_map(|change| match change {
+            Change::Counted(counted) => Some(counted),
+            _ => None,
+        });
+        if let Some(counted) = counted {
+            told.extend(Rules::of(&self.turn, self.sheet.account).aborts_after(counted, told.len()));
+        }
         let is_done = |pending: &Notification| {
             settles && pending.session_id == request.session_id && is_settled(pending.kind, closed)
         };
@@ -118,6 +127,10 @@ impl Paper<'_> {
         answer.remaining_balance = Some(sheet.available());
         let last = self.lines.iter().any(|line| line.grant.is_some_and(|grant| grant.last));
         answer.low_balance = last || is_low(account, sheet.available());
+        let by_rule = self.lines.iter().any(|line| line.grant.is_some_and(|grant| grant.by.is_some()));
+        let denied = self.lines.iter().find_map(|line| line.denial.and_then(Denial::release_cause));
+        answer.release_cause = denied.or(by_rule.then_some(ReleaseCause::Policy));
+        answer.drawn = sheet.drawn();
         answer
     }
 
@@ -129,6 +142,10 @@ impl Paper<'_> {
         // A denied group has no grant: what was granted before stands and is the last.
         let granted = line.grant.filter(|_| line.denial.is_none());
         answer.granted = granted.map(|grant| express(self.sheet.service, grant.amount));
+        // Time tells by itself when a grant is over.
+        let settings = self.turn.settings;
+        answer.validity_time_ms =
+            answer.granted.and(settings.validity_ms).filter(|_| self.sheet.service != Service::Voice);
         answer.final_unit = line.grant.filter(|grant| grant.last).map(|_| FinalUnit {
             action: FinalUnitAction::Terminate,
             redirect: None,
@@ -136,6 +153,15 @@ impl Paper<'_> {
         });
         answer
     }
+}
+
+/// What follows from a sheet beside the session's own change: who pays, and what is counted.
+pub(super) fn side_changes(turn: &Turn<'_>, sheet: &Sheet<'_>, session_id: &SessionId, started: bool) -> Vec<Change> {
+    let groups = sheet.portions_changed();
+    let drawn = Change::Drawn(Box::new(Drawn { session_id: session_id.clone(), groups }));
+    let drawn = Some(drawn).filter(|change| matches!(change, Change::Drawn(drawn) if !drawn.groups.is_empty()));
+    let counted = Rules::of(turn, sheet.account).counted(sheet, session_id, started);
+    drawn.into_iter().chain(counted.map(|counted| Change::Counted(Box::new(counted)))).collect()
 }
 
 /// Denies a new session, or an event: the denial is stored under its key.
@@ -168,9 +194,11 @@ pub(super) fn deny(
         unit_refusal(request, at, own.or(Some(denial)))
     };
     answer.units = (0..request.units.len()).map(unit).collect();
-    answer.remaining_balance = account.map(Account::available);
-    answer.low_balance =
-        denial == Denial::CreditLimitReached || account.is_some_and(|account| is_low(account, account.available()));
+    let remaining = account.map(|account| turn.books.spendable(account, turn.now));
+    answer.remaining_balance = remaining;
+    answer.release_cause = denial.release_cause();
+    answer.low_balance = denial == Denial::CreditLimitReached
+        || account.zip(remaining).is_some_and(|(account, remaining)| is_low(account, remaining));
     written(request, answer, Some(denial), changes)
 }
 
@@ -230,7 +258,14 @@ fn written(
     mut changes: Vec<Change>,
 ) -> Decision {
     let fingerprint = Fingerprint::of_request(request);
+    let (release_cause, drawn) = (answer.release_cause, answer.drawn.clone());
+    // The log has the answer as the first format knows it, and the rest after it.
     changes.push(Change::Answered(Box::new(Answered { fingerprint, answer: answer.clone() })));
+    if release_cause.is_some() || !drawn.is_empty() {
+        let (session_id, request_number) = (request.session_id.clone(), request.request_number);
+        let detailed = AnswerDetailed { session_id, request_number, release_cause, drawn };
+        changes.push(Change::AnswerDetailed(Box::new(detailed)));
+    }
     Decision { outcome: Outcome::Charged(Box::new(Charged { answer, denial, replayed: false })), changes }
 }
 

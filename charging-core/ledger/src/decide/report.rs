@@ -3,7 +3,7 @@
 //! | phase | UPDATE | TERMINATION |
 //! |---|---|---|
 //! | Open | charge, grant | charge, close |
-//! | Open, nothing affordable or blocked | charge; what was granted before runs out | |
+//! | Open, nothing affordable, blocked, or not allowed any more | charge; what was granted before runs out | |
 //! | Open, overtaken by a later report | charge, the later grant stays | charge, close |
 //! | Expired | the assumed usage is replaced; open again | the assumed usage is replaced; close |
 //! | Expired, overtaken | charge; the later grant stays assumed | as above |
@@ -15,11 +15,14 @@
 use types::ReleaseCause;
 use types::charging::{ChargingRequest, Operation, SessionPhase};
 
+use super::account::blocked;
 use super::initial::{grant_all, rate_groups, settle_start};
 use super::paper::{Line, Paper};
+use super::rules::Rules;
 use super::sheet::{Basis, Grant, Sheet};
 use super::{Turn, charge};
 use crate::outcome::{Decision, Denial, InvalidField};
+use crate::policy::PolicyDenial;
 use crate::session::{MAX_USAGE, Session};
 
 pub(super) fn report<'a>(turn: &Turn<'a>, request: &'a ChargingRequest, session: &'a Session) -> Decision {
@@ -45,7 +48,9 @@ pub(super) fn report<'a>(turn: &Turn<'a>, request: &'a ChargingRequest, session:
     if !take_usage(request, &mut sheet, &lines) {
         return charge::refuse(turn, request, Denial::Invalid(InvalidField::Units));
     }
-    let cut = session.cut || (closing && request.release_cause == Some(ReleaseCause::CreditExhausted));
+    let ours = matches!(request.release_cause, Some(ReleaseCause::CreditExhausted | ReleaseCause::Policy));
+    let cut = session.cut || (closing && ours);
+    let rules = Rules::of(turn, account);
     let answered = answer_time.is_some() || sheet.drafts.iter().any(|draft| draft.meter.used > 0);
     sheet.price(match phase {
         SessionPhase::Closed => Basis::Closing { cut },
@@ -56,9 +61,16 @@ pub(super) fn report<'a>(turn: &Turn<'a>, request: &'a ChargingRequest, session:
         SessionPhase::Open if late => (0..sheet.drafts.len()).for_each(|at| sheet.hold_again(at)),
         SessionPhase::Open if account.blocked => {
             (0..sheet.drafts.len()).for_each(|at| sheet.let_run_out(at));
-            refuse_all(request, &mut lines, Denial::AccountBlocked);
+            refuse_all(request, &mut lines, blocked(turn, account));
         }
-        SessionPhase::Open => grant_all(turn, request, &mut sheet, &mut lines),
+        SessionPhase::Open if !rules.allows(sheet.called()) => {
+            (0..sheet.drafts.len()).for_each(|at| sheet.let_run_out(at));
+            refuse_all(request, &mut lines, Denial::Policy(PolicyDenial::Destination));
+        }
+        SessionPhase::Open => {
+            sheet.cap(rules.cap(sheet.called(), Some(session), sheet.cost_before()));
+            grant_all(turn, request, &mut sheet, &mut lines);
+        }
         SessionPhase::Denied => refuse_all(request, &mut lines, Denial::CreditLimitReached),
         SessionPhase::Closed | SessionPhase::Expired => sheet.release_all(),
     }
@@ -107,7 +119,7 @@ fn take_usage(request: &ChargingRequest, sheet: &mut Sheet<'_>, lines: &[Line]) 
 fn refuse_all(request: &ChargingRequest, lines: &mut [Line], denial: Denial) {
     for (unit, line) in request.units.iter().zip(lines) {
         if unit.requested.is_some() {
-            line.grant = Some(Grant { amount: 0, last: true });
+            line.grant = Some(Grant { amount: 0, last: true, by: None });
             line.denial = line.denial.or(Some(denial));
         }
     }

@@ -7,8 +7,11 @@ use types::charging::{ChargingMode, Service};
 use types::{DurationMs, Money};
 
 use super::Turn;
+use super::wallet::{Price, Wallet, drawn, money_of};
 use crate::account::Account;
+use crate::balance::{Portions, Pot, Stretch};
 use crate::change::GroupChange;
+use crate::policy::PolicyDenial;
 use crate::pricing::{RateKey, Rounding};
 use crate::session::{MAX_USAGE, Meter, Session};
 
@@ -31,6 +34,17 @@ pub(super) struct Draft<'a> {
     pub rate: Cow<'a, RateKey>,
     before: Meter,
     pub meter: Meter,
+    portions_before: Portions,
+    /// Who pays and holds, where the account has more balances than one.
+    portions: Portions,
+    /// What the rest of the grant may cost beyond the cost so far.
+    pledged: Money,
+}
+
+impl Draft<'_> {
+    fn called(&self) -> Option<&str> {
+        self.rate.query.destination.as_ref().map(|number| number.expose())
+    }
 }
 
 /// What a group was granted, from the point of the report.
@@ -39,6 +53,15 @@ pub(super) struct Grant {
     pub amount: u64,
     /// Less than was asked for.
     pub last: bool,
+    /// The rule that allowed no more; absent when it was the credit.
+    pub by: Option<PolicyDenial>,
+}
+
+/// The most that the session may cost in all, by rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cap {
+    pub cost: Money,
+    pub rule: PolicyDenial,
 }
 
 pub(super) struct Sheet<'a> {
@@ -48,30 +71,86 @@ pub(super) struct Sheet<'a> {
     pub service: Service,
     overrun_before: Money,
     pub drafts: Vec<Draft<'a>>,
+    /// Present when the account has more balances than one.
+    wallet: Option<Wallet<'a>>,
+    pots: &'a [Pot],
+    cap: Option<Cap>,
 }
 
 impl<'a> Sheet<'a> {
     pub fn new(turn: &Turn<'a>, account: &'a Account, mode: ChargingMode, service: Service) -> Self {
-        Self { turn: *turn, account, mode, service, overrun_before: Money::ZERO, drafts: Vec::new() }
+        Self::with(turn, account, mode, service, None)
+    }
+
+    fn with(
+        turn: &Turn<'a>,
+        account: &'a Account,
+        mode: ChargingMode,
+        service: Service,
+        session: Option<&'a Session>,
+    ) -> Self {
+        let pots = turn.books.pots_of(account.number);
+        let many = !pots.is_empty() && mode != ChargingMode::Rated;
+        Self {
+            turn: *turn,
+            account,
+            mode,
+            service,
+            overrun_before: Money::ZERO,
+            drafts: Vec::new(),
+            wallet: many.then(|| Wallet::of(turn, account, pots, session)),
+            pots,
+            cap: None,
+        }
     }
 
     pub fn of_session(turn: &Turn<'a>, account: &'a Account, session: &'a Session) -> Self {
-        let draft = |group: &'a crate::session::Group| Draft {
-            rating_group: group.rating_group,
-            service_identifier: group.service_identifier,
-            rate: Cow::Borrowed(&group.rate),
-            before: group.meter,
-            meter: group.meter,
+        let sheet = Self::with(turn, account, session.mode, session.service, Some(session));
+        let known = turn.books.portions_of(&session.id);
+        let many = sheet.wallet.is_some();
+        let draft = |group: &'a crate::session::Group| {
+            let same = |portions: &&Portions| {
+                portions.rating_group == group.rating_group && portions.service_identifier == group.service_identifier
+            };
+            let portions = match known.iter().find(same) {
+                Some(portions) => portions.clone(),
+                None if many => by_the_main_balance(group),
+                None => Portions::default(),
+            };
+            Draft {
+                rating_group: group.rating_group,
+                service_identifier: group.service_identifier,
+                rate: Cow::Borrowed(&group.rate),
+                before: group.meter,
+                meter: group.meter,
+                portions_before: portions.clone(),
+                portions,
+                pledged: Money::ZERO,
+            }
         };
         let drafts = session.groups.iter().map(draft).collect();
-        let sheet = Self::new(turn, account, session.mode, session.service);
         Self { overrun_before: session.overrun, drafts, ..sheet }
+    }
+
+    /// Allows no cost beyond this, whatever credit there is.
+    pub fn cap(&mut self, cap: Option<Cap>) {
+        self.cap = cap;
     }
 
     /// Adds a group; its place.
     pub fn add(&mut self, rating_group: u32, service_identifier: Option<u32>, rate: RateKey) -> usize {
         let (before, meter) = (Meter::default(), Meter::default());
-        self.drafts.push(Draft { rating_group, service_identifier, rate: Cow::Owned(rate), before, meter });
+        let portions = Portions { rating_group, service_identifier, ..Portions::default() };
+        self.drafts.push(Draft {
+            rating_group,
+            service_identifier,
+            rate: Cow::Owned(rate),
+            before,
+            meter,
+            portions_before: portions.clone(),
+            portions,
+            pledged: Money::ZERO,
+        });
         self.drafts.len() - 1
     }
 
@@ -80,32 +159,48 @@ impl<'a> Sheet<'a> {
     pub fn price(&mut self, basis: Basis) {
         let rounding = if basis == Basis::Running { Rounding::Running } else { Rounding::Final };
         let is_end = basis != Basis::Running;
+        let debits = match self.mode {
+            ChargingMode::Prepaid => true,
+            ChargingMode::Pseudoprepaid | ChargingMode::Postpaid => is_end,
+            ChargingMode::Rated => false,
+        };
+        let pricing = self.turn.pricing;
         for draft in &mut self.drafts {
             let usage = chargeable(self.service, &draft.meter, basis, self.turn.settings.cut_tolerance_ms);
-            let pricing = self.turn.pricing;
-            // Without usage there is no connect fee either.
-            draft.meter.cost = if usage == 0 { Money::ZERO } else { pricing.price(&draft.rate, usage, rounding) };
             draft.meter.billable = pricing.billable(&draft.rate, usage);
             draft.meter.per_minute_rate = pricing.per_minute_rate(&draft.rate, usage);
-            draft.meter.charged = match self.mode {
-                ChargingMode::Prepaid => draft.meter.cost,
-                ChargingMode::Pseudoprepaid | ChargingMode::Postpaid if is_end => draft.meter.cost,
-                ChargingMode::Pseudoprepaid | ChargingMode::Postpaid | ChargingMode::Rated => Money::ZERO,
+            draft.meter.cost = match &mut self.wallet {
+                Some(wallet) => {
+                    let target = if usage == 0 { 0 } else { draft.meter.billable };
+                    if debits {
+                        wallet.charge(&draft.rate, &mut draft.portions, target, rounding);
+                        money_of(&draft.portions.paid)
+                    } else {
+                        wallet.charge(&draft.rate, &mut draft.portions, 0, rounding);
+                        let mut as_if = draft.portions.clone();
+                        wallet.clone().charge(&draft.rate, &mut as_if, target, rounding);
+                        money_of(&as_if.paid)
+                    }
+                }
+                // Without usage there is no connect fee either.
+                None if usage == 0 => Money::ZERO,
+                None => pricing.price(&draft.rate, usage, rounding),
             };
+            draft.meter.charged = if debits { draft.meter.cost } else { Money::ZERO };
         }
     }
 
     /// Gives back every reservation.
     pub fn release_all(&mut self) {
-        for draft in &mut self.drafts {
-            draft.meter.held = Money::ZERO;
-        }
+        (0..self.drafts.len()).for_each(|at| self.release(at));
     }
 
     /// Gives back the reservation of one group.
     pub fn release(&mut self, at: usize) {
         if let Some(draft) = self.drafts.get_mut(at) {
             draft.meter.held = Money::ZERO;
+            draft.portions.held = Vec::new();
+            draft.pledged = Money::ZERO;
         }
     }
 
@@ -113,25 +208,25 @@ impl<'a> Sheet<'a> {
     pub fn hold_again(&mut self, at: usize) {
         let checked = self.checks_money();
         if let Some(draft) = self.drafts.get_mut(at) {
-            let held = if checked { needed(&self.turn, draft, draft.meter.reach) } else { Money::ZERO };
-            draft.meter.held = held;
+            hold(&self.turn, self.wallet.as_mut(), draft, checked);
         }
     }
 
-    /// Grants up to `requested` units from the point of the report, as far as the money reaches.
+    /// Grants up to `requested` units from the point of the report, as far as the money and the rules reach.
     pub fn grant(&mut self, at: usize, requested: u64, request_number: u32) -> Grant {
         let (checked, available, turn) = (self.checks_money(), self.available().or_zero(), self.turn);
-        let Some(draft) = self.drafts.get_mut(at) else { return Grant { amount: 0, last: true } };
+        let room = self.room();
+        let rule = self.cap.map(|cap| cap.rule);
+        let Some(draft) = self.drafts.get_mut(at) else { return Grant { amount: 0, last: true, by: None } };
         let used = draft.meter.used;
         let wanted = used.saturating_add(requested).min(MAX_USAGE);
         let limit = turn.pricing.billable(&draft.rate, wanted).max(used);
-        let affordable = !checked || needed(&turn, draft, limit) <= available;
-        let reach = if affordable {
-            limit
-        } else {
-            let amount = draft.meter.charged + available;
-            turn.pricing.max_usage(&draft.rate, used, limit, amount).clamp(used, limit)
+        let reaches = Reach { used, limit, checked, available, room };
+        let (reach, by_rule) = match self.wallet.as_mut().filter(|_| checked) {
+            Some(wallet) => wallet_reach(wallet, draft, &reaches),
+            None => money_reach(&turn, draft, &reaches),
         };
+        let affordable = reach >= limit;
         draft.meter.final_grant = reach < limit;
         if reach > used || affordable {
             draft.meter.reach = reach;
@@ -140,8 +235,15 @@ impl<'a> Sheet<'a> {
             // Nothing more: what was granted before stands, and the client lets it run out.
             draft.meter.reach = draft.meter.reach.max(used);
         }
-        draft.meter.held = if checked { needed(&turn, draft, draft.meter.reach) } else { Money::ZERO };
-        Grant { amount: reach - used, last: draft.meter.final_grant }
+        hold(&turn, self.wallet.as_mut(), draft, checked);
+        let last = draft.meter.final_grant;
+        Grant { amount: reach - used, last, by: rule.filter(|_| last && by_rule) }
+    }
+
+    /// What the rules allow beyond the cost so far and what other groups may still use; absent: no rule.
+    fn room(&self) -> Option<Money> {
+        let pledged: Money = self.drafts.iter().map(|draft| draft.pledged).sum();
+        self.cap.map(|cap| (cap.cost - self.cost() - pledged).or_zero())
     }
 
     /// Lets what was granted before run out, as the last grant.
@@ -153,15 +255,50 @@ impl<'a> Sheet<'a> {
         self.hold_again(at);
     }
 
-    /// What the account may still spend after this sheet; negative when overdrawn.
+    /// What open grants may still cost.
+    pub fn pledged(&self) -> Money {
+        self.drafts.iter().map(|draft| draft.pledged).sum()
+    }
+
+    /// What the session cost before this sheet.
+    pub fn cost_before(&self) -> Money {
+        self.drafts.iter().map(|draft| draft.before.cost).sum()
+    }
+
+    /// The called number of the first group.
+    pub fn called(&self) -> Option<&str> {
+        self.drafts.first().and_then(Draft::called)
+    }
+
+    /// The money that the account may still spend after this sheet; negative when overdrawn.
     pub fn available(&self) -> Money {
+        if let Some(wallet) = &self.wallet {
+            return wallet.money_left();
+        }
         let held: Money = self.drafts.iter().map(|draft| draft.meter.held - draft.before.held).sum();
         self.account.available() - self.debit() - held
     }
 
-    /// What this sheet takes from the balance; negative when it gives back.
+    /// What this sheet takes from the account's money; negative when it gives back.
     pub fn debit(&self) -> Money {
         self.drafts.iter().map(|draft| draft.meter.charged - draft.before.charged).sum()
+    }
+
+    /// The part of [`Self::debit`] that the main balance pays.
+    fn main_debit(&self) -> Money {
+        if self.wallet.is_none() {
+            return self.debit();
+        }
+        let by_main = |draft: &Draft<'_>| draft.portions.paid_by(0) - draft.portions_before.paid_by(0);
+        Money::from_nanos(self.drafts.iter().map(by_main).sum())
+    }
+
+    /// True when the account can pay for what this sheet takes from it.
+    pub fn is_covered(&self) -> bool {
+        match &self.wallet {
+            Some(wallet) => !wallet.was_short(),
+            None => self.debit() <= self.account.available().or_zero(),
+        }
     }
 
     pub fn cost(&self) -> Money {
@@ -174,14 +311,29 @@ impl<'a> Sheet<'a> {
             return Money::ZERO;
         }
         let below_limit = |balance: Money| (-(balance + self.account.credit())).or_zero();
-        let change = below_limit(self.account.balance - self.debit()) - below_limit(self.account.balance);
+        let change = below_limit(self.account.balance - self.main_debit()) - below_limit(self.account.balance);
         (self.overrun_before + change).or_zero().min(self.cost())
     }
 
     /// True when this sheet left the account with more to spend than before.
     pub fn frees_credit(&self) -> bool {
+        if let Some(wallet) = &self.wallet {
+            return wallet.frees_credit();
+        }
         let available = self.available();
         available > self.account.available() && available > Money::ZERO
+    }
+
+    /// Who pays and holds for the groups where that changed.
+    pub fn portions_changed(&self) -> Vec<Portions> {
+        let changed = self.drafts.iter().filter(|draft| draft.portions != draft.portions_before);
+        changed.filter(|_| self.wallet.is_some()).map(|draft| draft.portions.clone()).collect()
+    }
+
+    /// What the session took from which balance, where the account has more than one.
+    pub fn drawn(&self) -> Vec<types::charging::BalanceDraw> {
+        let groups = self.drafts.iter().map(|draft| &draft.portions);
+        if self.wallet.is_some() { drawn(self.pots, groups) } else { Vec::new() }
     }
 
     /// The groups that changed.
@@ -222,12 +374,84 @@ fn chargeable(service: Service, meter: &Meter, basis: Basis, tolerance_ms: Durat
     }
 }
 
-/// What must be reserved so that `reach` is paid for, whichever way the price is rounded in the end.
-fn needed(turn: &Turn<'_>, draft: &Draft<'_>, reach: u64) -> Money {
+/// What a group that was there before the account had more balances than one has been paid with.
+fn by_the_main_balance(group: &crate::session::Group) -> Portions {
+    let meter = &group.meter;
+    let whole = |to: u64, money: Money| {
+        let stretch = Stretch { payer: 0, to, money: Some(money) };
+        if to == 0 && money.is_zero() { Vec::new() } else { vec![stretch] }
+    };
+    let paid_to = if meter.charged.is_zero() && !meter.cost.is_zero() { 0 } else { meter.billable };
+    let paid = whole(paid_to, meter.charged);
+    let held = if meter.held.is_zero() { Vec::new() } else { whole(meter.reach.max(paid_to), meter.held) };
+    Portions { rating_group: group.rating_group, service_identifier: group.service_identifier, paid, held }
+}
+
+/// What a grant is limited by.
+struct Reach {
+    used: u64,
+    limit: u64,
+    checked: bool,
+    available: Money,
+    room: Option<Money>,
+}
+
+/// How far money alone reaches, and whether it was a rule that allowed no more.
+fn money_reach(turn: &Turn<'_>, draft: &Draft<'_>, reach: &Reach) -> (u64, bool) {
+    let Reach { used, limit, checked, available, room } = *reach;
+    let by_credit = checked && needed(turn, draft, limit, draft.meter.charged) > available;
+    let by_rule = room.is_some_and(|room| needed(turn, draft, limit, draft.meter.cost) > room);
+    let credit = (draft.meter.charged + available, by_credit);
+    let rule = (draft.meter.cost + room.unwrap_or_default(), by_rule);
+    let amount = match (credit, rule) {
+        ((_, false), (_, false)) => return (limit, false),
+        ((credit, true), (_, false)) => credit,
+        ((_, false), (rule, true)) => rule,
+        ((credit, true), (rule, true)) => credit.min(rule),
+    };
+    let end = turn.pricing.max_usage(&draft.rate, used, limit, amount).clamp(used, limit);
+    (end, by_rule && (!by_credit || rule.0 < credit.0))
+}
+
+/// The same over several balances.
+fn wallet_reach(wallet: &mut Wallet<'_>, draft: &Draft<'_>, reach: &Reach) -> (u64, bool) {
+    let Reach { used, limit, room, .. } = *reach;
+    let from = draft.portions.paid_to();
+    if from >= limit {
+        return (limit, false);
+    }
+    // What is charged at the end only counts for the rule already.
+    let due = draft.meter.cost - draft.meter.charged;
+    let end = |cap| wallet.clone().walk(&draft.rate, from, limit, Price::Hold, cap).end.clamp(used, limit);
+    let free = end(None);
+    let ruled = room.map_or(free, |room| end(Some(room + due)));
+    (free.min(ruled), ruled < free)
+}
+
+/// Reserves for the grant as it stands.
+fn hold(turn: &Turn<'_>, wallet: Option<&mut Wallet<'_>>, draft: &mut Draft<'_>, checked: bool) {
+    let reach = draft.meter.reach;
+    draft.pledged = needed(turn, draft, reach, draft.meter.cost);
+    draft.portions.held = Vec::new();
+    draft.meter.held = match wallet {
+        _ if !checked => Money::ZERO,
+        None => needed(turn, draft, reach, draft.meter.charged),
+        Some(wallet) => {
+            let to = if reach == 0 { 0 } else { turn.pricing.billable(&draft.rate, reach) };
+            draft.portions.held = wallet.hold(&draft.rate, draft.portions.paid_to(), to);
+            let held = money_of(&draft.portions.held);
+            draft.pledged = (held - (draft.meter.cost - draft.meter.charged)).or_zero();
+            held
+        }
+    };
+}
+
+/// What `reach` needs beyond `paid`, whichever way the price is rounded in the end.
+fn needed(turn: &Turn<'_>, draft: &Draft<'_>, reach: u64, paid: Money) -> Money {
     if reach == 0 {
         return Money::ZERO;
     }
     let exact = turn.pricing.price(&draft.rate, reach, Rounding::Running);
     let rounded = turn.pricing.price(&draft.rate, reach, Rounding::Final);
-    (exact.max(rounded) - draft.meter.charged).or_zero()
+    (exact.max(rounded) - paid).or_zero()
 }

@@ -3,6 +3,7 @@
 use types::charging::SessionPhase;
 use types::{ClientId, DurationMs, ReleaseCause, SessionId, UtcMs};
 
+use super::paper::side_changes;
 use super::sheet::{Basis, Sheet};
 use super::{Turn, refused};
 use crate::change::{Change, SessionChanged};
@@ -66,6 +67,9 @@ fn settle(turn: &Turn<'_>, session: &Session) -> Vec<Change> {
         groups: sheet.as_ref().map(Sheet::group_changes).unwrap_or_default(),
     };
     let mut changes = vec![Change::SessionChanged(Box::new(changed))];
+    if let Some(sheet) = &sheet {
+        changes.extend(side_changes(turn, sheet, &session.id, false));
+    }
     if let Some(sheet) = sheet.filter(Sheet::frees_credit) {
         let others = turn.books.open_on(sheet.account.number).filter(|other| other.id != session.id);
         changes.extend(turn.reauthorize(others));

@@ -93,7 +93,7 @@ fn example_12_the_dearer_hour_is_ahead() {
     desk.expect("a", "0.95", "0");
 }
 
-fn event(session: &str, number: u32, action: RequestedAction) -> ChargingRequest {
+pub fn event(session: &str, number: u32, action: RequestedAction) -> ChargingRequest {
     let one = Units { specific_units: Some(1), ..Units::default() };
     ChargingRequest {
         requested_action: Some(action),
@@ -145,9 +145,9 @@ fn a_call_is_not_refunded_like_an_event() {
     desk.expect("a", "0.30", "0");
 }
 
-const MB: u64 = 1_000_000;
+pub const MB: u64 = 1_000_000;
 
-fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]) -> ChargingRequest {
+pub fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]) -> ChargingRequest {
     let octets = |amount| Units { total_octets: Some(amount), ..Units::default() };
     let unit = |&(rating_group, used_octets, ask): &(u32, u64, Option<u64>)| UnitUsage {
         rating_group,
@@ -167,7 +167,7 @@ fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]) ->
 #[test]
 fn example_15_data_two_rating_groups() {
     let rate = |price: &str| Rate { increment: MB, price: money(price), ..r1() };
-    let tariff = Tariff { rates: vec![(10, rate("0.10")), (20, rate("0.01"))], unrated: "+888" };
+    let tariff = Tariff { rates: vec![(10, rate("0.10")), (20, rate("0.01"))], unrated: "+888", east_ms: 0 };
     let mut desk = Desk::with(tariff, "1.00");
     let ask = Some(5 * MB);
     let answer = desk.answer(&data(0, Operation::Initial, &[(10, 0, ask), (20, 0, ask)]));
@@ -187,7 +187,7 @@ fn example_15_data_two_rating_groups() {
 #[test]
 fn one_group_denied_beside_one_granted() {
     let rate = |price: &str| Rate { increment: MB, price: money(price), ..r1() };
-    let tariff = Tariff { rates: vec![(10, rate("0.10")), (20, rate("0.01"))], unrated: "+888" };
+    let tariff = Tariff { rates: vec![(10, rate("0.10")), (20, rate("0.01"))], unrated: "+888", east_ms: 0 };
     let mut desk = Desk::with(tariff, "0.05");
     let ask = Some(5 * MB);
     let answer = desk.answer(&data(0, Operation::Initial, &[(10, 0, ask), (20, 0, ask), (30, 0, ask)]));

@@ -1,14 +1,15 @@
-//! Seeded random operations with copies, reordering, lost answers, top-ups, expiry and blocking. After every step the
-//! desk audits the books and compares a replica fed from the logged bytes; at the end an independent sum is compared.
+//! Seeded random operations with copies, reordering, lost answers, top-ups, bundles, limits, expiry and blocking. After
+//! every step the desk audits the books and compares a replica fed from the logged bytes; at the end an independent sum
+//! over every balance is compared.
 
 use std::collections::BTreeMap;
 
 use types::Money;
-use types::charging::{ChargingMode, ChargingRequest, ResultCode, SubscriberId};
+use types::charging::{BalanceAmount, BalanceKind, ChargingMode, ChargingRequest, ResultCode, SubscriberId};
 
 use crate::desk::{Desk, cut, initial, key, termination, update};
 use crate::tariff::{Rate, Tariff, money, r1, r3};
-use ledger::{Books, Command, Rounding, Transfer};
+use ledger::{AccountLimits, BalanceTerms, Books, ChangeBalance, Command, Limit, Policy, Rounding, Transfer};
 
 /// splitmix64: the same seed, the same run.
 struct Dice(u64);
@@ -41,6 +42,8 @@ struct Play {
     delayed: Vec<ChargingRequest>,
     answers: BTreeMap<(String, u32), types::charging::ChargingAnswer>,
     deposited: Money,
+    /// Units put into each balance, less those taken out.
+    filled: BTreeMap<&'static str, i64>,
     clock_ms: u64,
 }
 
@@ -60,6 +63,7 @@ impl Play {
             delayed: vec![],
             answers: BTreeMap::new(),
             deposited,
+            filled: BTreeMap::new(),
             clock_ms: 0,
         }
     }
@@ -72,9 +76,11 @@ impl Play {
             4..12 => self.report(),
             12..15 => self.copy(),
             15 => self.deliver_delayed(),
-            16 => self.top_up(),
+            16 if self.dice.roll(2) == 0 => self.top_up(),
+            16 => self.fill_or_take(),
             17 => drop(self.desk.sweep()),
             18 => self.debit(),
+            19 if self.dice.roll(2) == 0 => self.set_limits(),
             _ => {
                 let payer = key(PAYERS[usize::try_from(self.dice.roll(3)).unwrap_or(0)]);
                 let block = Command::Block(payer.clone());
@@ -166,6 +172,57 @@ impl Play {
         self.deposited += money("1.5");
     }
 
+    /// Bundles and gifts of the last payer; the others pay with their own money alone.
+    fn fill_or_take(&mut self) {
+        let (balance, kind, weight) =
+            [("minutes", BalanceKind::Voice, 10), ("gift", BalanceKind::Money, 5), ("late", BalanceKind::Voice, -5)]
+                [usize::try_from(self.dice.roll(3)).unwrap_or(0)];
+        let seconds = 1 + i64::try_from(self.dice.roll(90)).unwrap_or(0);
+        let amount = match kind {
+            BalanceKind::Money => BalanceAmount::Money(Money::from_nanos(i128::from(seconds) * 7_000_001)),
+            _ => BalanceAmount::Units(seconds * 1000),
+        };
+        let (credit, lasts_ms) = (self.dice.roll(3) > 0, 1 + self.dice.roll(2_000_000));
+        let valid_until = (self.dice.roll(3) == 0).then(|| self.desk.now.plus(lasts_ms));
+        let terms = BalanceTerms { weight, valid_until, blocker: self.dice.roll(9) == 0, ..BalanceTerms::default() };
+        let change = ChangeBalance {
+            account: key("c"),
+            operation_id: format!("balance-{}-{}", self.clock_ms, self.desk.log.len()).into(),
+            balance_id: balance.into(),
+            kind: credit.then_some(kind),
+            credit,
+            amount,
+            currency: None,
+            terms: credit.then_some(terms),
+            valid_until: None,
+        };
+        if let ledger::Outcome::BalanceChanged(receipt) = self.desk.run(&Command::ChangeBalance(Box::new(change))) {
+            match receipt.amount {
+                BalanceAmount::Money(amount) => self.deposited += amount,
+                BalanceAmount::Units(units) => *self.filled.entry(balance).or_default() += units,
+            }
+        }
+    }
+
+    fn set_limits(&mut self) {
+        let payer = PAYERS[usize::try_from(self.dice.roll(3)).unwrap_or(0)];
+        let cents = |amount: u64| Limit::Is(Money::from_nanos(i128::from(amount) * 10_000_000));
+        let mut limit = |most: u64| if self.dice.roll(2) == 0 { Limit::Default } else { cents(self.dice.roll(most)) };
+        let limits = AccountLimits {
+            maximum_cost_per_call: limit(80),
+            maximum_cost_per_hour: limit(200),
+            maximum_cost_per_day: limit(400),
+            ..AccountLimits::default()
+        };
+        let sessions = u32::try_from(1 + self.dice.roll(8)).unwrap_or(1);
+        let limits = AccountLimits {
+            maximum_sessions: if self.dice.roll(2) == 0 { Limit::Unlimited } else { Limit::Is(sessions) },
+            maximum_new_sessions_per_minute: if self.dice.roll(3) == 0 { Limit::Is(sessions) } else { Limit::Default },
+            ..limits
+        };
+        self.desk.run(&Command::SetLimits { account: key(payer), limits: Box::new(limits) });
+    }
+
     fn debit(&mut self) {
         let payer = PAYERS[usize::try_from(self.dice.roll(3)).unwrap_or(0)];
         let operation_id = format!("debit-{}", self.clock_ms).into();
@@ -187,17 +244,53 @@ impl Play {
         }
         self.desk.at(self.clock_ms + 36_000_000).sweep();
         assert_eq!(self.desk.books.open_session_count(), 0);
-        let balances: Money = self.desk.books.accounts(None).map(|view| view.balance).sum();
+        self.compare_units();
+        let gifts = self.desk.books.balances(&key("c"));
+        let gifts: Money =
+            gifts.iter().map(|one| if let BalanceAmount::Money(gift) = one.value { gift } else { Money::ZERO }).sum();
+        let balances = self.desk.books.accounts(None).map(|view| view.balance).sum::<Money>() + gifts;
         for call in &self.calls {
             let Some(session) = self.desk.books.session(&call.session.as_str().into()) else { continue };
             let expected = self.desk.tariff.rates[0].1.from(self.desk.now, session.billable_ms, Rounding::Final);
             let expected = if session.billable_ms == 0 { Money::ZERO } else { expected };
-            assert_eq!(session.cost.map(|cost| cost.amount), Some(expected), "{}", call.session);
+            let cost = session.cost.map(|cost| cost.amount).unwrap_or_default();
+            let bundled = self.drawn_units(call).values().sum::<i64>();
+            if bundled == 0 {
+                assert_eq!(cost, expected, "{}", call.session);
+            } else {
+                let used_ms = i64::try_from(session.billable_ms).unwrap_or(i64::MAX);
+                assert!(cost <= expected && bundled <= used_ms, "{}", call.session);
+            }
         }
         let costs = self.calls.iter().filter_map(|call| self.desk.books.session(&call.session.as_str().into()));
         let charged: Money = costs.filter_map(|session| session.cost).map(|cost| cost.amount).sum();
         assert_eq!(balances + charged, self.deposited, "money in = money left + money charged");
         assert!(self.desk.books.accounts(None).all(|view| view.held.is_zero()), "every reservation ends");
+    }
+}
+
+impl Play {
+    fn drawn_units(&self, call: &Call) -> BTreeMap<Box<str>, i64> {
+        let drawn = self.desk.books.drawn(&call.session.as_str().into()).into_iter();
+        let units = drawn.filter_map(|one| match one.amount {
+            BalanceAmount::Units(units) => Some((one.balance_id, units)),
+            BalanceAmount::Money(_) => None,
+        });
+        units.collect()
+    }
+
+    /// Units put in = units left + units that sessions took.
+    fn compare_units(&self) {
+        let mut drawn: BTreeMap<Box<str>, i64> = BTreeMap::new();
+        for call in &self.calls {
+            self.drawn_units(call).into_iter().for_each(|(id, units)| *drawn.entry(id).or_default() += units);
+        }
+        for balance in self.desk.books.balances(&key("c")) {
+            let BalanceAmount::Units(left) = balance.value else { continue };
+            let filled = self.filled.get(balance.id.as_ref()).copied().unwrap_or_default();
+            assert_eq!(left + drawn.get(&balance.id).copied().unwrap_or_default(), filled, "{}", balance.id);
+            assert_eq!(balance.held, BalanceAmount::Units(0));
+        }
     }
 }
 
@@ -248,6 +341,71 @@ fn prepaid_sessions_that_obey_never_spend_more_than_there_was() {
             }
             let view = desk.books.account(&key("a")).unwrap_or_else(|| panic!("account"));
             assert!(view.available >= Money::ZERO, "seed {seed}: {view:?}");
+        }
+    }
+}
+
+/// Sessions that stop where their grants end, in every mode: nobody costs more than the policy allows, and what is spent
+/// and granted never exceeds the hour or the day.
+#[test]
+fn sessions_that_obey_never_cost_more_than_the_policy_allows() {
+    for seed in 2000..2030 {
+        let mut dice = Dice(seed);
+        let rate = if dice.roll(2) == 0 { r1() } else { r3() };
+        let mut desk = Desk::with(Tariff::of(rate), "1000");
+        if dice.roll(2) == 0 {
+            desk.bundle(i64::try_from(dice.roll(600)).unwrap_or(0) + 1);
+        }
+        let (call, hour, day) = (money("2"), money("5"), money("20"));
+        desk.settings.policy = Policy {
+            maximum_cost_per_call: Some(call),
+            maximum_cost_per_hour: Some(hour),
+            maximum_cost_per_day: Some(day),
+            ..Policy::default()
+        };
+        let modes = [ChargingMode::Prepaid, ChargingMode::Pseudoprepaid, ChargingMode::Postpaid, ChargingMode::Rated];
+        let mut calls: Vec<(String, u32, u64, ChargingMode)> = vec![];
+        let mut clock_ms = 0;
+        for step in 0..300_u32 {
+            clock_ms += dice.roll(120_000);
+            desk.at(clock_ms);
+            let at = usize::try_from(dice.roll(6)).unwrap_or(0);
+            let ask = 1 + dice.roll(90);
+            match calls.get(at).cloned() {
+                None => {
+                    let mode = modes[usize::try_from(dice.roll(4)).unwrap_or(0)];
+                    let session = format!("s{step}");
+                    let offer = ChargingRequest { charging_mode: mode, event_time: desk.now, ..initial(&session, ask) };
+                    let answer = desk.answer(&offer);
+                    if answer.result_code == ResultCode::SUCCESS {
+                        calls.push((session, 0, crate::desk::granted(&answer).0, mode));
+                    }
+                }
+                Some((session, number, grant, mode)) => {
+                    let used_ms = dice.roll(grant + 1);
+                    let ends = dice.roll(3) == 0;
+                    let report = if ends {
+                        termination(&session, number + 1, used_ms)
+                    } else {
+                        update(&session, number + 1, used_ms, ask)
+                    };
+                    let answer = desk.answer(&ChargingRequest { charging_mode: mode, ..report });
+                    let cost = answer.cost.map(|cost| cost.amount).unwrap_or_default();
+                    assert!(cost <= call, "seed {seed}: {cost}");
+                    if ends {
+                        calls.remove(at);
+                    } else {
+                        calls[at] = (session, number + 1, crate::desk::granted(&answer).0, mode);
+                    }
+                }
+            }
+            let view = ledger::limits(&desk.books, &desk.tariff, &desk.settings, &key("a"), desk.now);
+            let view = view.unwrap_or_else(|| panic!("account"));
+            assert!(view.cost_last_hour + view.pledged <= hour, "seed {seed}, step {step}: {view:?}");
+            assert!(view.cost_today + view.pledged <= day, "seed {seed}, step {step}: {view:?}");
+            let told = desk.books.notifications(&"agent-1".into());
+            let aborts = told.iter().filter(|one| matches!(one.kind, types::charging::NotificationKind::Abort(_)));
+            assert_eq!(aborts.count(), 0, "seed {seed}, step {step}: nobody broke a rule");
         }
     }
 }

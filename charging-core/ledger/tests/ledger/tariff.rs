@@ -2,7 +2,7 @@
 
 use ledger::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
 use types::charging::Service;
-use types::{Currency, Money, UtcMs};
+use types::{Currency, Money, Tenant, UtcMs};
 
 /// One rate: `price` per `increment` units from the start on, plus `connect`.
 #[derive(Clone)]
@@ -46,11 +46,13 @@ pub fn r3() -> Rate {
 pub struct Tariff {
     pub rates: Vec<(u32, Rate)>,
     pub unrated: &'static str,
+    /// The tenant's wall clock is so much ahead of UTC.
+    pub east_ms: i64,
 }
 
 impl Tariff {
     pub fn of(rate: Rate) -> Self {
-        Self { rates: vec![(0, rate)], unrated: "+888" }
+        Self { rates: vec![(0, rate)], unrated: "+888", east_ms: 0 }
     }
 
     fn rate(&self, key: &RateKey) -> &Rate {
@@ -133,5 +135,9 @@ impl Pricing for Tariff {
 
     fn currency(&self, key: &RateKey) -> Currency {
         currency(self.rate(key).currency)
+    }
+
+    fn day_of(&self, _tenant: &Tenant, at: UtcMs) -> i64 {
+        (at.0 + self.east_ms).div_euclid(86_400_000)
     }
 }

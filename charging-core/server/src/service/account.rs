@@ -1,24 +1,25 @@
-//! AccountService: accounts with one money balance; what this version's books do not have is refused, never ignored.
+//! AccountService: accounts, their balances and limits; what this version's books do not have is refused, never ignored.
 
 use std::pin::Pin;
 
 use charging_proto::convert;
 use charging_proto::v1::account_service_server::AccountService;
 use charging_proto::v1::{
-    Account, AccountChange, Balance, BalanceAmount, BalanceKind, BlockRequest, CreateAccountRequest, DebitRequest,
-    GetAccountRequest, HistoryEntry, HistoryKind, HistoryRequest, ListAccountsRequest, TopUpRequest, balance_amount,
-    get_account_request,
+    Account, AccountChange, AccountLimits, Balance, BalanceAmount, BalanceKind, BlockRequest, CreateAccountRequest,
+    DebitRequest, GetAccountRequest, GetLimitsRequest, HistoryEntry, HistoryRequest, ListAccountsRequest,
+    SetLimitsRequest, TopUpRequest, balance_amount, get_account_request,
 };
 use ledger::{
-    AccountKey, AccountView, Books, Command, CreateAccount, Movement, MovementKind, OpenAccount, Outcome, Receipt,
-    Transfer,
+    AccountKey, AccountView, BalanceReceipt, BalanceView, Books, ChangeBalance, Command, CreateAccount, Limit,
+    MAIN_BALANCE, OpenAccount, Outcome, Receipt, Transfer,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use types::charging::{NotificationKind, SubscriberId};
-use types::{AccountId, Currency, Money, Tenant};
+use types::{AccountId, Currency, Money, ReleaseCause, Tenant, UtcMs};
 
-use super::status;
+use super::balance::{self, money};
+use super::{limits, status};
 use crate::store::Core;
 
 /// The service.
@@ -35,13 +36,32 @@ impl AccountService for Accounts {
         let CreateAccountRequest { request_id, account } = request.into_inner();
         let account = account.ok_or_else(|| Status::invalid_argument("field account is missing"))?;
         let operation_id: String = convert::required("request_id", request_id).map_err(status::unreadable)?;
-        let first_balance = first_balance(&account)?;
+        let (first_balance, others) = first_balances(&account)?;
+        let maximum_sessions = account.maximum_sessions;
         let create = read_account(account)?;
+        let key = create.key.clone();
+        let others: Vec<ChangeBalance> =
+            others.iter().map(|other| balance::first(&key, other)).collect::<Result<_, _>>()?;
         let open = OpenAccount { create, operation_id: operation_id.into(), first_balance };
-        match self.decide(Command::OpenAccount(Box::new(open))).await? {
-            Outcome::Account(view) => Ok(Response::new(shown(*view))),
-            other => Err(status::unexpected(&other)),
+        let mut view = match self.decide(Command::OpenAccount(Box::new(open))).await? {
+            Outcome::Account(view) => *view,
+            other => return Err(status::unexpected(&other)),
+        };
+        // A crash in between leaves an account that lacks some: the copy of the request makes the rest.
+        for other in others {
+            let terms = other.terms.clone().unwrap_or_default();
+            let BalanceReceipt { balance_id: id, kind, value, .. } = self.change_balance(other).await?;
+            let held = match value {
+                types::charging::BalanceAmount::Money(_) => types::charging::BalanceAmount::Money(Money::ZERO),
+                types::charging::BalanceAmount::Units(_) => types::charging::BalanceAmount::Units(0),
+            };
+            view.balances.push(BalanceView { id, kind, value, held, terms });
         }
+        if let Some(limit) = maximum_sessions {
+            let own = ledger::AccountLimits { maximum_sessions: Limit::Is(limit), ..ledger::AccountLimits::default() };
+            self.decide(Command::SetLimits { account: key, limits: Box::new(own) }).await?;
+        }
+        Ok(Response::new(shown(view)))
     }
 
     async fn get(&self, request: Request<GetAccountRequest>) -> Result<Response<Account>, Status> {
@@ -82,8 +102,15 @@ impl AccountService for Accounts {
 
     async fn top_up(&self, request: Request<TopUpRequest>) -> Result<Response<AccountChange>, Status> {
         let request = request.into_inner();
-        only_money(request.balance_id.as_deref(), request.kind, request.expiry_time)?;
-        let key = account_key(request.tenant, request.account_id)?;
+        let key = account_key(request.tenant.clone(), request.account_id.clone())?;
+        if request.balance_id.as_deref().is_some_and(|id| id != MAIN_BALANCE) {
+            let receipt = self.change_balance(read_top_up(key, request)?).await?;
+            return self.balance_changed(receipt, true).await;
+        }
+        if request.terms.is_some() || request.expiry_time.is_some() {
+            return Err(Status::invalid_argument("the account's own money has no terms and never expires"));
+        }
+        only_money(request.kind)?;
         let transfer = read_transfer(key, request.request_id, request.amount, request.currency)?;
         let receipt = self.transfer(Command::TopUp(transfer)).await?;
         self.changed(receipt, true).await
@@ -91,11 +118,14 @@ impl AccountService for Accounts {
 
     async fn debit(&self, request: Request<DebitRequest>) -> Result<Response<AccountChange>, Status> {
         let request = request.into_inner();
-        only_money(request.balance_id.as_deref(), None, None)?;
         if request.allow_negative {
             return Err(status::unsupported("allow_negative"));
         }
-        let key = account_key(request.tenant, request.account_id)?;
+        let key = account_key(request.tenant.clone(), request.account_id.clone())?;
+        if request.balance_id.as_deref().is_some_and(|id| id != MAIN_BALANCE) {
+            let receipt = self.change_balance(read_debit(key, request)?).await?;
+            return self.balance_changed(receipt, false).await;
+        }
         let transfer = read_transfer(key, request.request_id, request.amount, request.currency)?;
         let receipt = self.transfer(Command::Debit(transfer)).await?;
         self.changed(receipt, false).await
@@ -103,12 +133,15 @@ impl AccountService for Accounts {
 
     async fn block(&self, request: Request<BlockRequest>) -> Result<Response<AccountChange>, Status> {
         let request = request.into_inner();
-        if request.release_cause.is_some() {
-            return Err(status::unsupported("release_cause"));
-        }
+        let cause = request.release_cause.map(|cause| convert::release_cause("release_cause", cause)).transpose();
+        let cause = cause.map_err(status::unreadable)?.unwrap_or(ReleaseCause::AccountBlocked);
         let key = account_key(request.tenant, request.account_id)?;
         let blocked = key.clone();
-        let command = if request.blocked { Command::Block(key) } else { Command::Unblock(key) };
+        let command = match (request.blocked, cause) {
+            (false, _) => Command::Unblock(key),
+            (true, ReleaseCause::AccountBlocked) => Command::Block(key),
+            (true, cause) => Command::BlockFor { account: key, cause },
+        };
         match self.decide(command).await? {
             Outcome::Account(view) => {
                 let is_abort = |kind| matches!(kind, NotificationKind::Abort(_));
@@ -128,18 +161,34 @@ impl AccountService for Accounts {
         let request = request.into_inner();
         let key = account_key(request.tenant, request.account_id)?;
         let (from, until) = (request.from_time.unwrap_or(i64::MIN), request.until_time.unwrap_or(i64::MAX));
-        let found = self.core.query(move |books| books.account(&key).map(|_| books.history(&key))).await;
-        let found = found.map_err(|error| status::not_done(&error))?;
-        let movements = found.ok_or_else(|| Status::not_found("no such account"))?;
-        let mut entries: Vec<HistoryEntry> = (1_u64..)
-            .zip(movements)
-            .filter(|(_, movement)| (from..until).contains(&movement.at.0))
-            .map(|(sequence, movement)| history_entry(sequence, movement))
-            .collect();
+        let found = self
+            .core
+            .query(move |books| books.account(&key).map(|_| (books.history(&key), books.balance_history(&key))));
+        let found = found.await.map_err(|error| status::not_done(&error))?;
+        let (own, others) = found.ok_or_else(|| Status::not_found("no such account"))?;
+        let mut entries = balance::history(own, others);
+        entries.retain(|entry| (from..until).contains(&entry.time));
         if let Some(limit) = request.limit.and_then(|limit| usize::try_from(limit).ok()) {
             entries = entries.split_off(entries.len().saturating_sub(limit));
         }
         Ok(Response::new(Box::pin(tokio_stream::iter(entries.into_iter().map(Ok)))))
+    }
+
+    async fn get_limits(&self, request: Request<GetLimitsRequest>) -> Result<Response<AccountLimits>, Status> {
+        let request = request.into_inner();
+        let view = self.limits(account_key(request.tenant, request.account_id)?).await?;
+        Ok(Response::new(limits::shown(view)))
+    }
+
+    async fn set_limits(&self, request: Request<SetLimitsRequest>) -> Result<Response<AccountLimits>, Status> {
+        let request = request.into_inner();
+        let account = account_key(request.tenant, request.account_id)?;
+        let own = self.limits(account.clone()).await?.own;
+        let limits = Box::new(limits::changed(own, request.limits.unwrap_or_default())?);
+        match self.decide(Command::SetLimits { account, limits }).await? {
+            Outcome::Limits(view) => Ok(Response::new(limits::shown(*view))),
+            other => Err(status::unexpected(&other)),
+        }
     }
 }
 
@@ -155,16 +204,43 @@ impl Accounts {
         }
     }
 
-    /// `notifies`: the change may have told sessions to ask again.
-    async fn changed(&self, receipt: Receipt, notifies: bool) -> Result<Response<AccountChange>, Status> {
-        let key = receipt.account.clone();
+    async fn limits(&self, key: AccountKey) -> Result<ledger::LimitsView, Status> {
+        let found = self.core.limits(key).await.map_err(|error| status::not_done(&error))?;
+        found.ok_or_else(|| Status::not_found("no such account"))
+    }
+
+    async fn change_balance(&self, change: ChangeBalance) -> Result<BalanceReceipt, Status> {
+        match self.decide(Command::ChangeBalance(Box::new(change))).await? {
+            Outcome::BalanceChanged(receipt) => Ok(*receipt),
+            other => Err(status::unexpected(&other)),
+        }
+    }
+
+    async fn balance_changed(
+        &self,
+        receipt: BalanceReceipt,
+        notifies: bool,
+    ) -> Result<Response<AccountChange>, Status> {
+        let (view, notified_sessions) = self.after(receipt.account.clone(), notifies).await?;
+        let mut account = shown(view);
+        balance::as_of(&mut account.balances, &receipt);
+        Ok(Response::new(AccountChange { account: Some(account), history_sequence: 0, notified_sessions }))
+    }
+
+    /// The account after a change, and how many sessions were told to ask again, where the change may have told some.
+    async fn after(&self, key: AccountKey, notifies: bool) -> Result<(AccountView, u32), Status> {
         let found = self.core.query(move |books| {
             let notified =
                 if notifies { notified(books, &key, |kind| kind == NotificationKind::Reauthorize) } else { 0 };
             books.account(&key).map(|view| (view, notified))
         });
         let found = found.await.map_err(|error| status::not_done(&error))?;
-        let (mut view, notified_sessions) = found.ok_or_else(|| Status::not_found("no such account"))?;
+        found.ok_or_else(|| Status::not_found("no such account"))
+    }
+
+    /// `notifies`: the change may have told sessions to ask again.
+    async fn changed(&self, receipt: Receipt, notifies: bool) -> Result<Response<AccountChange>, Status> {
+        let (mut view, notified_sessions) = self.after(receipt.account.clone(), notifies).await?;
         // As of the change itself, also for a copy that comes much later.
         (view.balance, view.available) = (receipt.balance, receipt.available);
         Ok(Response::new(AccountChange { account: Some(shown(view)), history_sequence: 0, notified_sessions }))
@@ -188,8 +264,8 @@ fn account_key(tenant: String, account_id: String) -> Result<AccountKey, Status>
 }
 
 fn read_account(account: Account) -> Result<CreateAccount, Status> {
-    if account.maximum_sessions.is_some() || account.subject.is_some() || account.blocked {
-        return Err(status::unsupported("maximum_sessions, subject and blocked at creation"));
+    if account.subject.is_some() || account.blocked {
+        return Err(status::unsupported("subject and blocked at creation"));
     }
     let identities: Result<Vec<SubscriberId>, _> =
         account.subscribers.into_iter().map(SubscriberId::try_from).collect();
@@ -203,22 +279,58 @@ fn read_account(account: Account) -> Result<CreateAccount, Status> {
     })
 }
 
-/// The money that a new account starts with.
-fn first_balance(account: &Account) -> Result<Money, Status> {
-    match account.balances.as_slice() {
-        [] => Ok(Money::ZERO),
-        [balance] if balance.kind == BalanceKind::Money as i32 => read_money(balance.value.clone()),
-        _ => Err(status::unsupported("balances other than one of money")),
+/// The money that a new account starts with, and its other balances.
+fn first_balances(account: &Account) -> Result<(Money, Vec<Balance>), Status> {
+    let (own, others): (Vec<Balance>, Vec<Balance>) =
+        account.balances.iter().cloned().partition(|balance| balance.balance_id == MAIN_BALANCE);
+    match own.as_slice() {
+        [] => Ok((Money::ZERO, others)),
+        [balance] if balance.kind == BalanceKind::Money as i32 => Ok((read_money(balance.value.clone())?, others)),
+        _ => Err(Status::invalid_argument("the balance money is there once and counts money")),
     }
 }
 
-fn only_money(balance_id: Option<&str>, kind: Option<i32>, expiry_time: Option<i64>) -> Result<(), Status> {
-    let money = kind.is_none_or(|kind| kind == BalanceKind::Money as i32);
-    if money && expiry_time.is_none() && balance_id.is_none_or(|id| id == MONEY) {
+fn only_money(kind: Option<i32>) -> Result<(), Status> {
+    if kind.is_none_or(|kind| kind == BalanceKind::Money as i32) {
         Ok(())
     } else {
-        Err(status::unsupported("balances other than one of money, without expiry"))
+        Err(Status::invalid_argument("the balance money counts money; name another balance_id"))
     }
+}
+
+fn read_top_up(account: AccountKey, request: TopUpRequest) -> Result<ChangeBalance, Status> {
+    let kind = request.kind.map(|kind| convert::balance_kind("kind", kind)).transpose().map_err(status::unreadable)?;
+    let terms = request.terms.as_ref().map(balance::read_terms).transpose()?;
+    let (balance_id, valid_until) = (request.balance_id.unwrap_or_default(), request.expiry_time.map(UtcMs));
+    let change = read_change(account, request.request_id, balance_id, request.amount, request.currency)?;
+    Ok(ChangeBalance { kind, credit: true, terms, valid_until, ..change })
+}
+
+fn read_debit(account: AccountKey, request: DebitRequest) -> Result<ChangeBalance, Status> {
+    let balance_id = request.balance_id.unwrap_or_default();
+    read_change(account, request.request_id, balance_id, request.amount, request.currency)
+}
+
+fn read_change(
+    account: AccountKey,
+    request_id: String,
+    balance_id: String,
+    amount: Option<BalanceAmount>,
+    currency: Option<String>,
+) -> Result<ChangeBalance, Status> {
+    let operation_id: String = convert::required("request_id", request_id).map_err(status::unreadable)?;
+    let currency = currency.map(|currency| convert::currency("currency", &currency)).transpose();
+    Ok(ChangeBalance {
+        account,
+        operation_id: operation_id.into(),
+        balance_id: balance_id.into(),
+        kind: None,
+        credit: false,
+        amount: convert::balance_amount("amount", amount).map_err(status::unreadable)?,
+        currency: currency.map_err(status::unreadable)?,
+        terms: None,
+        valid_until: None,
+    })
 }
 
 fn read_transfer(
@@ -240,60 +352,41 @@ fn read_transfer(
 fn read_money(amount: Option<BalanceAmount>) -> Result<Money, Status> {
     match amount.and_then(|amount| amount.amount) {
         Some(balance_amount::Amount::Money(text)) => convert::money("amount", &text).map_err(status::unreadable),
-        Some(balance_amount::Amount::Units(_)) => Err(status::unsupported("balances other than one of money")),
+        Some(balance_amount::Amount::Units(_)) => Err(Status::invalid_argument("the balance money counts money")),
         None => Err(Status::invalid_argument("field amount is missing")),
     }
 }
 
-fn money(amount: Money) -> Option<BalanceAmount> {
-    Some(BalanceAmount { amount: Some(balance_amount::Amount::Money(amount.to_string())) })
-}
-
 fn shown(view: AccountView) -> Account {
     let currency: Currency = view.currency;
+    let own = Balance {
+        balance_id: MAIN_BALANCE.to_owned(),
+        kind: BalanceKind::Money as i32,
+        value: money(view.balance),
+        held: money(view.held),
+        ..Balance::default()
+    };
+    let further = view.balances.iter().filter_map(|balance| match (balance.value, balance.held) {
+        (types::charging::BalanceAmount::Money(value), types::charging::BalanceAmount::Money(held)) => {
+            Some(value - held)
+        }
+        _ => None,
+    });
+    let available = view.available + further.sum();
+    let mut balances: Vec<Balance> =
+        std::iter::once(own).chain(view.balances.into_iter().map(balance::shown)).collect();
+    balances.sort_by_key(|balance| -i64::from(balance.weight));
     Account {
         tenant: view.key.tenant.to_string(),
         account_id: view.key.id.to_string(),
         currency: currency.to_string(),
         subscribers: view.identities.into_iter().map(Into::into).collect(),
-        balances: vec![Balance {
-            balance_id: MONEY.to_owned(),
-            kind: BalanceKind::Money as i32,
-            value: money(view.balance),
-            held: money(view.held),
-            ..Balance::default()
-        }],
+        balances,
         blocked: view.blocked,
         credit_limit: (!view.credit_limit.is_zero()).then(|| view.credit_limit.to_string()),
         low_balance_limit: view.low_balance_limit.map(|limit| limit.to_string()),
-        available: view.available.to_string(),
+        available: available.to_string(),
         open_sessions: view.open_sessions,
         ..Account::default()
     }
 }
-
-fn history_entry(sequence: u64, movement: Movement) -> HistoryEntry {
-    let kind = match movement.kind {
-        MovementKind::TopUp => HistoryKind::TopUp,
-        MovementKind::Debit => HistoryKind::Debit,
-        MovementKind::Charge => HistoryKind::Charge,
-        MovementKind::Refund => HistoryKind::Refund,
-    };
-    let by_operator = matches!(movement.kind, MovementKind::TopUp | MovementKind::Debit);
-    let reference = String::from(movement.reference);
-    let (request_id, session_id) = if by_operator { (Some(reference), None) } else { (None, Some(reference)) };
-    HistoryEntry {
-        sequence,
-        time: movement.at.0,
-        kind: kind as i32,
-        balance_id: Some(MONEY.to_owned()),
-        change: money(movement.amount),
-        value_after: money(movement.balance),
-        session_id,
-        request_id,
-        ..HistoryEntry::default()
-    }
-}
-
-/// The only balance's name.
-const MONEY: &str = "money";

@@ -1,7 +1,9 @@
 //! The gRPC side: `tollkeeper.charging.v1` over [`crate::Core`].
 
 mod account;
+mod balance;
 mod charging;
+mod limits;
 mod session;
 mod status;
 mod tariff;

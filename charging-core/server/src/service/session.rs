@@ -37,8 +37,12 @@ impl SessionService for Sessions {
     }
 
     async fn get(&self, request: Request<GetSessionRequest>) -> Result<Response<GetSessionResponse>, Status> {
-        let session = self.find(request.into_inner().session_id).await?;
-        Ok(Response::new(GetSessionResponse { session: session.map(Into::into) }))
+        let session_id = request.into_inner().session_id;
+        let session_id: SessionId = convert::session_id("session_id", session_id).map_err(status::unreadable)?;
+        let found = self.core.query(move |books| (books.session(&session_id), books.drawn(&session_id))).await;
+        let (session, drawn) = found.map_err(|error| status::not_done(&error))?;
+        let drawn = drawn.into_iter().map(Into::into).collect();
+        Ok(Response::new(GetSessionResponse { session: session.map(Into::into), drawn }))
     }
 
     async fn release(

@@ -25,9 +25,12 @@ pub(super) fn not_done(error: &CoreError) -> Status {
 /// Of a command that the ledger refused.
 pub(super) fn refused(refusal: Refusal) -> Status {
     let code = match refusal {
-        Refusal::UnknownAccount | Refusal::UnknownSession => Code::NotFound,
+        Refusal::UnknownAccount | Refusal::UnknownSession | Refusal::UnknownBalance => Code::NotFound,
         Refusal::AccountExists | Refusal::IdentityTaken(_) | Refusal::OperationReused => Code::AlreadyExists,
-        Refusal::CurrencyMismatch { .. } | Refusal::NotEnoughCredit { .. } => Code::FailedPrecondition,
+        Refusal::CurrencyMismatch { .. }
+        | Refusal::NotEnoughCredit { .. }
+        | Refusal::NotEnoughUnits { .. }
+        | Refusal::TooManyBalances => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     };
     Status::new(code, refusal.to_string())

@@ -4,8 +4,10 @@ use ledger::Change;
 
 use super::CoreError;
 
-/// Format of an entry. Changes are numbered by place, so the enum only ever grows at its end.
-const VERSION: u8 = 1;
+/// Format of an entry. Changes are numbered by place, so the enum only ever grows at its end, and what reads the newest
+/// format reads the older ones: 2 has balances beside the main one, limits, and details of answers.
+const VERSION: u8 = 2;
+const OLDEST: u8 = 1;
 
 pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
     postcard::to_extend(changes, vec![VERSION])
@@ -15,8 +17,8 @@ pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
 pub(super) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {
     let fault = |reason: String| CoreError::Entry { position, reason };
     match payload.split_first() {
-        Some((&VERSION, changes)) => postcard::from_bytes(changes).map_err(|error| fault(error.to_string())),
-        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads {VERSION}"))),
+        Some((&(OLDEST..=VERSION), changes)) => postcard::from_bytes(changes).map_err(|error| fault(error.to_string())),
+        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads {OLDEST} to {VERSION}"))),
         None => Err(fault("it is empty".to_owned())),
     }
 }

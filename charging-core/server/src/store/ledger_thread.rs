@@ -307,7 +307,7 @@ fn f64_of(count: u32) -> f64 {
 }
 
 /// The wall clock. A clock before 1970 counts as 1970.
-fn utc_now() -> UtcMs {
+pub(super) fn utc_now() -> UtcMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UtcMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use ledger::{Books, Command, Outcome};
+use ledger::{AccountKey, Books, Command, LimitsView, Outcome, Settings};
 use metrics::counter;
 use segment_log::{DirStorage, Storage};
 use tokio::sync::oneshot;
@@ -134,6 +134,7 @@ struct Shared {
     queue: usize,
     waiting: Arc<AtomicUsize>,
     tariffs: Arc<Tariffs>,
+    settings: Settings,
     stopped: Arc<AtomicBool>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -185,7 +186,8 @@ impl Core {
             .spawn(move || ledger.run(&received))
             .map_err(|error| directory(data_dir, error))?;
         let thread = std::sync::Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Shared { requests, queue: config.queue, waiting, tariffs, stopped, thread })))
+        let (queue, settings) = (config.queue, config.settings());
+        Ok(Self(Arc::new(Shared { requests, queue, waiting, tariffs, settings, stopped, thread })))
     }
 
     /// Decides one command. The outcome is durable when this returns.
@@ -206,6 +208,13 @@ impl Core {
             drop(reply.send(question(books)));
         })))?;
         answer.await.map_err(|_| CoreError::Stopped)
+    }
+
+    /// The limits that apply to an account, and where it stands; absent for an unknown account.
+    pub async fn limits(&self, key: AccountKey) -> Result<Option<LimitsView>, CoreError> {
+        let (pricing, settings) = (TariffPricing::new(Arc::clone(&self.0.tariffs)), self.0.settings.clone());
+        let now = ledger_thread::utc_now();
+        self.query(move |books| ledger::limits(books, &pricing, &settings, &key, now)).await
     }
 
     /// Notifications of a client: everything unconfirmed, then everything new.

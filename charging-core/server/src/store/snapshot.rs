@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::Books;
+use ledger::{Books, BooksOfFormat1};
 use segment_log::{CorruptPolicy, Position, Reader, Storage, read_snapshot, write_snapshot};
 
 use super::{CoreError, entry};
 
 const NAME: &str = "books";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The books and the position of the first change that is not in them; empty books at 0 without a snapshot.
 pub(super) fn read(storage: &dyn Storage) -> Result<(Books, Position), CoreError> {
@@ -23,7 +23,12 @@ pub(super) fn read(storage: &dyn Storage) -> Result<(Books, Position), CoreError
             let (at, books): (u64, Books) = postcard::from_bytes(rest).map_err(|error| fault(error.to_string()))?;
             Ok((books, Position::new(at)))
         }
-        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads {VERSION}"))),
+        Some((1, rest)) => {
+            let read: Result<(u64, BooksOfFormat1), _> = postcard::from_bytes(rest);
+            let (at, books) = read.map_err(|error| fault(error.to_string()))?;
+            Ok((books.into(), Position::new(at)))
+        }
+        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads 1 to {VERSION}"))),
         None => Err(fault("it is empty".to_owned())),
     }
 }

@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rating::{LoadErrors, Plan, PlanOptions, PlanVersion, Tables};
-use types::UtcMs;
+use rating::{LoadErrors, Plan, PlanOptions, PlanVersion, Tables, TimeZone};
+use types::{Tenant, UtcMs};
 
 pub use compare::{RowCounts, RowDifference, row_differences};
 pub use error::TariffError;
@@ -76,6 +76,11 @@ impl Tariffs {
         let schedule = tariffs.schedule(&timeline, utc_now())?;
         tariffs.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(schedule);
         Ok(tariffs)
+    }
+
+    /// The clock of a tenant, by which its days begin.
+    pub fn time_zone(&self, tenant: &Tenant) -> &TimeZone {
+        &self.options.tenant(tenant.as_str()).time_zone
     }
 
     /// The version in force for what begins now.

@@ -151,7 +151,7 @@ async fn accounts_are_found_listed_and_changed() {
         (top_up("", "a", "1"), Code::InvalidArgument),
         (TopUpRequest { amount: None, ..top_up("t2", "a", "1") }, Code::InvalidArgument),
         (dollars, Code::FailedPrecondition),
-        (expiring, Code::Unimplemented),
+        (expiring, Code::InvalidArgument),
     ] {
         assert_eq!(code(accounts.top_up(request.clone()).await), expected, "{request:?}");
     }

@@ -1,6 +1,7 @@
 //! The charging core on real and failing disks, and its gRPC services over loopback.
 
 mod accounts;
+mod balances;
 mod charging;
 mod disk;
 mod expiry;

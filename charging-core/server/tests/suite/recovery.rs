@@ -8,7 +8,8 @@ use ledger::{Command, Outcome};
 use types::charging::Operation;
 
 use crate::rig::{
-    Place, account, books, charge, copy_directory, granted, initial, is, key, money, request, termination, top_up, view,
+    Place, TENANT, account, books, charge, copy_directory, granted, initial, is, key, money, request, termination,
+    top_up, view,
 };
 
 #[tokio::test]
@@ -196,6 +197,38 @@ async fn newer_formats_are_refused() {
     segment_log::write_snapshot(&storage, "books", &[9, 0, 0]).expect("written");
     let text = place.refusal();
     assert!(text.contains("format 9, this release reads 1") && text.contains("restore"), "{text}");
+}
+
+#[tokio::test]
+async fn entries_and_snapshots_of_the_first_format_are_read() {
+    // What the first format has of an account is a beginning of what this one has.
+    let created = |id: &str| {
+        let Command::CreateAccount(create) = crate::rig::create(id) else { panic!("a new account") };
+        let (key, currency) = (create.key, create.currency);
+        let (identities, low_balance_limit, credit_limit) = (vec![], None, types::Money::ZERO);
+        ledger::Change::AccountCreated(Box::new(ledger::AccountCreated {
+            key,
+            currency,
+            identities,
+            low_balance_limit,
+            credit_limit,
+        }))
+    };
+    // Position, tenants, accounts; an account is id, identities, balance, held, limits, number, tenant, currency, blocked.
+    let currency: types::Currency = "EUR".parse().expect("a currency");
+    let none = None::<(Option<types::Money>, types::Money)>;
+    let account = ("a", Vec::<u8>::new(), 0_i128, 0_i128, none, 0_u32, 0_u32, currency, false);
+    let mut content = postcard::to_extend(&(0_u64, vec![TENANT], vec![account]), vec![1]).expect("plain data");
+    // Twelve empty tables and the number of the last notification.
+    content.extend([0; 13]);
+    let place = Place::new();
+    let (mut log, _) = segment_log::Log::open_dir(place.ledger(), segment_log::Options::default()).expect("a log");
+    log.append(&postcard::to_extend(&[created("b")][..], vec![1]).expect("plain data")).expect("room");
+    log.commit().expect("durable");
+    drop(log);
+    segment_log::write_snapshot(&segment_log::DirStorage::at(place.ledger()), "books", &content).expect("written");
+    let core = place.start();
+    assert_eq!((money(&core, "a").await, money(&core, "b").await), (is("0", "0"), is("0", "0")));
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Tariff versions over restarts.
 
+use charging_server::{TariffPricing, TenantConfig};
+use ledger::Pricing;
+
 use crate::rig::{Place, account, chain, charge, initial, is, money, termination, write_tariff};
 
 fn tariff(place: &Place) -> std::path::PathBuf {
@@ -63,4 +66,22 @@ async fn a_faulty_folder_is_refused_and_half_a_version_ignored() {
     let error = place.try_start().map(|_| ()).expect_err("a faulty tariff");
     let text = chain(&error);
     assert!(text.contains("Rates.csv") && text.contains("nothing"), "{text}");
+}
+
+#[tokio::test]
+async fn days_of_limits_are_the_tenants() {
+    let mut place = Place::new();
+    let berlin = TenantConfig { time_zone: Some("Europe/Berlin".into()), tax: None };
+    place.config.tariff.tenants.insert("berlin".into(), berlin);
+    let core = place.start();
+    let pricing = TariffPricing::new(std::sync::Arc::clone(core.tariffs()));
+    let day = |tenant: &str, at: &str| pricing.day_of(&tenant.into(), at.parse().expect("a time"));
+    for (tenant, at, begun) in [
+        ("berlin", "2026-07-09T21:59:59Z", 0),
+        ("berlin", "2026-07-09T22:00:00Z", 1),
+        ("other", "2026-07-09T23:59:59Z", 0),
+        ("other", "2026-07-10T00:00:00Z", 1),
+    ] {
+        assert_eq!(day(tenant, at), day("other", "2026-07-09T12:00:00Z") + begun, "{tenant} {at}");
+    }
 }

@@ -178,7 +178,8 @@ fn unit_answer() -> impl Strategy<Value = UnitAnswer> {
 pub(super) fn answer() -> impl Strategy<Value = ChargingAnswer> {
     let first = (some_text(), any::<u32>(), result_code(), prop::collection::vec(unit_answer(), 0..3), of(cost()));
     let second = (of(amount()), any::<bool>(), word(), any::<bool>(), prop::collection::vec(notification(), 0..3));
-    (first, second).prop_map(|(first, second)| ChargingAnswer {
+    let third = (of(word()), prop::collection::vec(draw(), 0..3));
+    (first, second, third).prop_map(|(first, second, third)| ChargingAnswer {
         session_id: SessionId::new(first.0),
         request_number: first.1,
         result_code: first.2,
@@ -189,6 +190,18 @@ pub(super) fn answer() -> impl Strategy<Value = ChargingAnswer> {
         failure_handling: second.2,
         session_failover: second.3,
         notifications: second.4,
+        release_cause: third.0,
+        drawn: third.1,
+    })
+}
+
+fn draw() -> impl Strategy<Value = BalanceDraw> {
+    let units = any::<i64>().prop_map(BalanceAmount::Units);
+    let amount = prop_oneof![amount().prop_map(BalanceAmount::Money), units];
+    (some_text(), word(), amount).prop_map(|(balance_id, kind, amount)| BalanceDraw {
+        balance_id: balance_id.into(),
+        kind,
+        amount,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Accounts and movements as they are shown; the JSON forms are stable.
 
-use charging_proto::v1::{Account, BalanceAmount, BalanceKind, HistoryEntry, HistoryKind, balance_amount};
+use charging_proto::v1::{Account, Balance, BalanceAmount, HistoryEntry, HistoryKind, balance_amount};
 use serde::Serialize;
 use types::Money;
 
@@ -19,12 +19,76 @@ pub struct AccountView {
     low_balance_limit: Option<String>,
     blocked: bool,
     open_sessions: u32,
+    /// Beside its own money, heaviest first.
+    balances: Vec<BalanceView>,
+}
+
+/// A balance beside the account's own money; amounts as decimal strings of money, or counts of units.
+#[derive(Debug, Serialize)]
+struct BalanceView {
+    balance_id: String,
+    kind: String,
+    value: Option<String>,
+    held: Option<String>,
+    weight: i32,
+    destinations: Vec<String>,
+    categories: Vec<String>,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    blocker: bool,
+}
+
+impl From<Balance> for BalanceView {
+    fn from(balance: Balance) -> Self {
+        Self {
+            kind: balance.kind().as_str_name().trim_start_matches("BALANCE_KIND_").to_lowercase(),
+            balance_id: balance.balance_id,
+            value: text(balance.value),
+            held: text(balance.held),
+            weight: balance.weight,
+            destinations: balance.destinations,
+            categories: balance.categories,
+            valid_from: balance.valid_from_time.map(show::time),
+            valid_until: balance.expiry_time.map(show::time),
+            blocker: balance.blocker,
+        }
+    }
+}
+
+impl BalanceView {
+    /// One line for people: `100m of voice, 20s held, weight 10, until ...`.
+    fn line(&self) -> String {
+        let amount = |text: &Option<String>| match (self.kind.as_str(), text.as_deref()) {
+            ("voice", Some(ms)) => format!("{} s", ms.parse::<i64>().unwrap_or(0) / 1000),
+            ("data", Some(octets)) => format!("{octets} octets"),
+            (_, Some(other)) => other.to_owned(),
+            (_, None) => "-".to_owned(),
+        };
+        let mut line =
+            format!("{} {}, held {}, weight {}", amount(&self.value), self.kind, amount(&self.held), self.weight);
+        for (name, texts) in [("for", &self.destinations), ("category", &self.categories)] {
+            if !texts.is_empty() {
+                line.push_str(&format!(", {name} {}", texts.join(" ")));
+            }
+        }
+        for (name, time) in [("from", &self.valid_from), ("until", &self.valid_until)] {
+            if let Some(time) = time {
+                line.push_str(&format!(", {name} {time}"));
+            }
+        }
+        if self.blocker {
+            line.push_str(", blocker");
+        }
+        line
+    }
 }
 
 impl From<Account> for AccountView {
     fn from(account: Account) -> Self {
-        let money = account.balances.into_iter().find(|balance| balance.kind() == BalanceKind::Money);
-        let (value, held) = money.map_or((None, None), |balance| (balance.value, balance.held));
+        let (own, others): (Vec<Balance>, Vec<Balance>) =
+            account.balances.into_iter().partition(|balance| balance.balance_id == "money");
+        let own = own.into_iter().next();
+        let (value, held) = own.map_or((None, None), |balance| (balance.value, balance.held));
         Self {
             tenant: account.tenant,
             account_id: account.account_id,
@@ -37,6 +101,7 @@ impl From<Account> for AccountView {
             low_balance_limit: account.low_balance_limit,
             blocked: account.blocked,
             open_sessions: account.open_sessions,
+            balances: others.into_iter().map(BalanceView::from).collect(),
         }
     }
 }
@@ -46,7 +111,7 @@ impl AccountView {
         if format.json {
             return show::json(self);
         }
-        show::fields(&[
+        let mut fields = vec![
             ("account", self.account_id.clone()),
             ("tenant", self.tenant.clone()),
             ("currency", self.currency.clone()),
@@ -58,7 +123,9 @@ impl AccountView {
             ("low balance at", show::or_dash(self.low_balance_limit.as_ref())),
             ("blocked", yes_or_no(self.blocked)),
             ("open sessions", self.open_sessions.to_string()),
-        ])
+        ];
+        fields.extend(self.balances.iter().map(|balance| (balance.balance_id.as_str(), balance.line())));
+        show::fields(&fields)
     }
 
     pub fn print_all(accounts: &[Self], format: show::Format) -> anyhow::Result<()> {
@@ -147,12 +214,13 @@ impl HistoryView {
             [
                 entry.time.clone(),
                 entry.kind.clone(),
+                show::or_dash(entry.balance_id.as_ref()),
                 show::or_dash(entry.change.as_ref()),
                 show::or_dash(entry.value_after.as_ref()),
                 show::or_dash(entry.session_id.as_ref().or(entry.request_id.as_ref())),
             ]
         });
-        show::rows(["TIME", "KIND", "CHANGE", "BALANCE", "SESSION OR REQUEST"], rows.collect(), "nothing yet")
+        show::rows(["TIME", "KIND", "OF", "CHANGE", "BALANCE", "SESSION OR REQUEST"], rows.collect(), "nothing yet")
     }
 }
 

@@ -1,0 +1,101 @@
+//! Books as the first format wrote them: without balances beside the main one and without limits. Read only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use serde::Deserialize;
+use types::charging::{Notification, SubscriberId, SubscriberIdKind};
+use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
+
+use super::annex::Annex;
+use super::{Books, Operation, Totals};
+use crate::account::{Account, Extra, Movement};
+use crate::index::{IdentityIndex, identity_hash};
+use crate::names::Names;
+use crate::session::Session;
+
+/// A snapshot of format 1; [`Books::from`] makes it the books of now.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BooksOfFormat1 {
+    tenants: Vec<Tenant>,
+    accounts: Vec<AccountOfFormat1>,
+    /// Made again from the accounts.
+    #[serde(rename = "identities")]
+    _identities: (HashMap<u64, u32>, BTreeMap<u64, Vec<u32>>),
+    history: BTreeMap<u32, VecDeque<Movement>>,
+    operations: BTreeMap<(u32, Box<str>), Operation>,
+    operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
+    sessions: HashMap<SessionId, Session>,
+    open_by_account: BTreeSet<(u32, SessionId)>,
+    unsettled_by_client: BTreeSet<(ClientId, SessionId)>,
+    by_deadline: BTreeSet<(UtcMs, SessionId)>,
+    by_end: BTreeSet<(UtcMs, SessionId)>,
+    notifications: BTreeMap<ClientId, VecDeque<Notification>>,
+    last_notification: u64,
+    totals: BTreeMap<Currency, Totals>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct AccountOfFormat1 {
+    id: AccountId,
+    identities: Vec<SubscriberId>,
+    balance: Money,
+    held: Money,
+    limits: Option<(Option<Money>, Money)>,
+    number: u32,
+    tenant: u32,
+    currency: Currency,
+    blocked: bool,
+}
+
+impl From<AccountOfFormat1> for Account {
+    fn from(account: AccountOfFormat1) -> Self {
+        let (low_balance, credit) = account.limits.unwrap_or_default();
+        let extra = Extra { low_balance, credit, held: account.held };
+        Self {
+            names: Names::of(&account.id, &account.identities),
+            balance: account.balance,
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+            number: account.number,
+            tenant: account.tenant,
+            currency: account.currency,
+            blocked: account.blocked,
+        }
+    }
+}
+
+fn index(tenants: &[Tenant], accounts: &[Account]) -> IdentityIndex {
+    let mut index = IdentityIndex::default();
+    for account in accounts {
+        let tenant = usize::try_from(account.tenant).ok().and_then(|tenant| tenants.get(tenant));
+        let tenant = tenant.map_or("", Tenant::as_str);
+        let own = (SubscriberIdKind::Private, account.names.id());
+        for (kind, value) in std::iter::once(own).chain(account.names.identities()) {
+            index.insert(identity_hash(tenant, kind, value), account.number);
+        }
+    }
+    index
+}
+
+impl From<BooksOfFormat1> for Books {
+    fn from(books: BooksOfFormat1) -> Self {
+        let accounts: Vec<Account> = books.accounts.into_iter().map(Account::from).collect();
+        let identities = index(&books.tenants, &accounts);
+        Self {
+            tenants: books.tenants,
+            accounts,
+            identities,
+            history: books.history,
+            operations: books.operations,
+            operations_by_age: books.operations_by_age,
+            sessions: books.sessions,
+            open_by_account: books.open_by_account,
+            unsettled_by_client: books.unsettled_by_client,
+            by_deadline: books.by_deadline,
+            by_end: books.by_end,
+            notifications: books.notifications,
+            last_notification: books.last_notification,
+            totals: books.totals,
+            annex: Annex::default(),
+        }
+    }
+}
