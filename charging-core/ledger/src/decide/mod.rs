@@ -4,7 +4,7 @@
 //! |---|---|
 //! | Charge | `charge` (keys), then `initial`, `report` (UPDATE, TERMINATION) or `event` |
 //! | CreateAccount, OpenAccount, TopUp, Debit, Block, Unblock | `account` |
-//! | Release, Expire, ConfirmNotifications | `sweep` |
+//! | Release, Reauthorize, Expire, ConfirmNotifications | `sweep` |
 //!
 //! `sheet` computes what a session's groups cost, hold and may be granted; `paper` turns that into answer and changes.
 
@@ -41,6 +41,7 @@ pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command
         Command::Block(key) => account::block(&turn, key, true),
         Command::Unblock(key) => account::block(&turn, key, false),
         Command::Release { session_id, cause } => sweep::release(&turn, session_id, *cause),
+        Command::Reauthorize(sessions) => sweep::reauthorize(&turn, sessions),
         Command::Expire => sweep::expire(&turn),
         Command::ConfirmNotifications { client_id, through } => sweep::confirm(&turn, client_id, *through),
     }

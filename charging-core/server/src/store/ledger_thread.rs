@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use types::UtcMs;
 
 use super::hub::Hub;
+use super::tariff_notices::TariffNotices;
 use super::{CoreError, Decided, Request, entry, recovery, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
@@ -24,6 +25,7 @@ pub(super) struct LedgerThread {
     pub(super) pricing: TariffPricing,
     pub(super) settings: Settings,
     pub(super) hub: Hub,
+    pub(super) tariff_notices: TariffNotices,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) snapshot_records: u64,
     /// Where the last snapshot stands, or was tried.
@@ -65,6 +67,7 @@ impl LedgerThread {
                 stop = self.take(request, &mut batch);
             }
             self.expire(&mut batch);
+            self.tell_of_tariff(&mut batch);
             self.commit(batch);
             self.consider_snapshot();
         }
@@ -79,6 +82,9 @@ impl LedgerThread {
 
     /// Until the next session expires, at most a second: clocks may jump.
     fn idle_time(&self) -> Duration {
+        if self.tariff_notices.is_pending() && !self.is_full() {
+            return Duration::ZERO;
+        }
         let due = self.books.next_deadline().filter(|_| !self.is_full());
         let due = due.map_or(1000, |deadline| deadline.since(utc_now()));
         Duration::from_millis(due.clamp(1, 1000))
@@ -163,6 +169,23 @@ impl LedgerThread {
                     error!(error = &error as &dyn std::error::Error, "expired sessions could not be settled");
                     return;
                 }
+            }
+        }
+    }
+
+    /// A few at a time: requests go first.
+    fn tell_of_tariff(&mut self, batch: &mut Batch) {
+        for _ in 0..TARIFF_NOTICES {
+            if self.is_full() {
+                return;
+            }
+            let Some(command) = self.tariff_notices.next(&self.pricing.tariffs, &self.books, utc_now()) else { return };
+            if let Err(error) = self.decide(&command, batch) {
+                // They report by themselves before long.
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "clients were not told of the tariff that came in force"
+                );
             }
         }
     }
@@ -324,6 +347,8 @@ impl Drop for AbortOnPanic {
 
 /// Bounds the latency of the first command in a batch.
 const MAX_BATCH: u32 = 4096;
+/// Commands that tell of a tariff, in one batch.
+const TARIFF_NOTICES: u32 = 16;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// Between tries on a disk without room.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
