@@ -164,7 +164,8 @@ impl Books {
     /// this version came in force).
     pub fn open_with_other_tariff(&self, plan_version: u128, since: UtcMs) -> impl Iterator<Item = &SessionId> {
         let open = self.by_deadline.iter().filter_map(|(_, session_id)| self.sessions.get(session_id));
-        let other = move |session: &&Session| session.groups.iter().any(|group| group.rate.plan_version != plan_version);
+        let other =
+            move |session: &&Session| session.groups.iter().any(|group| group.rate.plan_version != plan_version);
         open.filter(move |session| session.updated <= since).filter(other).map(|session| &session.id)
     }
 

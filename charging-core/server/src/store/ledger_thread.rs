@@ -82,12 +82,10 @@ impl LedgerThread {
 
     /// Until the next session expires, at most a second: clocks may jump.
     fn idle_time(&self) -> Duration {
-        if self.tariff_notices.is_pending() && !self.is_full() {
-            return Duration::ZERO;
-        }
         let due = self.books.next_deadline().filter(|_| !self.is_full());
         let due = due.map_or(1000, |deadline| deadline.since(utc_now()));
-        Duration::from_millis(due.clamp(1, 1000))
+        let due = Duration::from_millis(due.clamp(1, 1000));
+        self.tariff_notices.pause().filter(|_| !self.is_full()).map_or(due, |pause| due.min(pause))
     }
 
     /// The disk had no room a moment ago: not tried again with every batch.
@@ -173,20 +171,14 @@ impl LedgerThread {
         }
     }
 
-    /// A few at a time: requests go first.
     fn tell_of_tariff(&mut self, batch: &mut Batch) {
-        for _ in 0..TARIFF_NOTICES {
-            if self.is_full() {
-                return;
-            }
-            let Some(command) = self.tariff_notices.next(&self.pricing.tariffs, &self.books, utc_now()) else { return };
-            if let Err(error) = self.decide(&command, batch) {
-                // They report by themselves before long.
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "clients were not told of the tariff that came in force"
-                );
-            }
+        if self.is_full() {
+            return;
+        }
+        let Some(command) = self.tariff_notices.next(&self.pricing.tariffs, &self.books, utc_now()) else { return };
+        if let Err(error) = self.decide(&command, batch) {
+            // They report by themselves before long.
+            warn!(error = &error as &dyn std::error::Error, "clients were not told of the tariff that came in force");
         }
     }
 
@@ -347,8 +339,6 @@ impl Drop for AbortOnPanic {
 
 /// Bounds the latency of the first command in a batch.
 const MAX_BATCH: u32 = 4096;
-/// Commands that tell of a tariff, in one batch.
-const TARIFF_NOTICES: u32 = 16;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// Between tries on a disk without room.
 const FULL_PAUSE: Duration = Duration::from_secs(1);

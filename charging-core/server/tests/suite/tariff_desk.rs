@@ -166,6 +166,25 @@ async fn clients_of_running_calls_are_told_when_a_version_comes_in_force() {
     assert_eq!(sessions, ["new", "old"]);
 }
 
+#[tokio::test]
+async fn all_of_many_calls_are_told_once() {
+    let mut desk = Desk::begin().await;
+    account(&desk.core, "a", "1000").await;
+    let mut calls = tokio::task::JoinSet::new();
+    for call in 0..600 {
+        let core = desk.core.clone();
+        calls.spawn(async move { charge(&core, initial("a", &format!("s{call}"), 30)).await });
+    }
+    calls.join_all().await;
+    let mut told = desk.core.subscribe(CLIENT.into()).await.expect("a core");
+    let version = desk.loaded("0.05").await;
+    assert_eq!(desk.activate(&version, None).await.expect("activated").notified_sessions, 600);
+    let mut sessions = std::collections::BTreeSet::new();
+    for _ in 0..600 {
+        assert!(sessions.insert(next(&mut told).await.session_id));
+    }
+}
+
 async fn next(told: &mut charging_server::Subscription) -> types::charging::Notification {
     tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a notification")
 }
@@ -319,7 +338,9 @@ async fn prices_are_explained_line_by_line_for_quotes_and_sessions() {
     assert_eq!((span.billable, span.rate_value.as_deref(), span.rate_unit), (70_000, Some("0.01"), Some(1000)));
     assert!(session.lines.iter().any(|line| line.reason.contains("rounded up to 4 decimals")), "{:?}", session.lines);
     let quoted = desk.tariffs.explain(explain(Subject::Quote(ten_seconds()))).await.expect("answered").into_inner();
-    assert_eq!(quoted.quote.and_then(|quote| quote.cost).map(|cost| cost.amount).as_deref(), Some("0.5"));
+    let quote = quoted.quote.expect("a quote");
+    assert_eq!(quote.matched_prefix.as_deref(), Some("49"), "of +4930123456, whose + is optional");
+    assert_eq!(quote.cost.map(|cost| cost.amount).as_deref(), Some("0.5"));
     assert_eq!(code(desk.tariffs.explain(explain(Subject::SessionId("none".into()))).await).0, Code::NotFound);
     assert_eq!(code(desk.tariffs.explain(ExplainRequest { subject: None }).await).0, Code::InvalidArgument);
     let elsewhere = QuoteRequest { called: Some("+33".into()), ..ten_seconds() };
