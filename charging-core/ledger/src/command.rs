@@ -47,6 +47,9 @@ pub enum Command {
         /// Why, usually [`ReleaseCause::Operator`].
         cause: ReleaseCause,
     },
+    /// Tells the clients of those of these sessions that are open to report now, because another tariff version came in
+    /// force.
+    Reauthorize(Vec<SessionId>),
     /// Settles one session whose expiry has passed, or drops keys that are old enough. Repeat while the outcome says
     /// that there is more.
     Expire,

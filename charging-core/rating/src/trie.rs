@@ -1,276 +1,290 @@
-//! Longest prefix match over a compressed trie (runs of bytes without a branch share one node), in flat arrays.
+//! Longest prefix match over a trie, in flat arrays laid out for few misses of the cache: a look-up that is not in it takes
+//! longer than all the comparing.
 //!
 //! A prefix carries a *zone*: the set of destinations it belongs to. A rating plan that has no rate for the longest
 //! match may have one for a shorter prefix, so the match leads on to the shorter ones.
+//!
+//! The first digits of a number, about as many as the prefixes have, are looked up in a table at once. What stands there
+//! is mostly the answer; else it is a node, one cache line, with a slot for each digit, or the rest of the one prefix that
+//! is left. A slot without a longer prefix has the longest so far, so nothing is remembered on the way.
 
-use std::collections::VecDeque;
+mod build;
+mod label;
 
 use crate::geography::PrefixRow;
 use crate::tariff::{index, row};
+use label::Label;
 
-/// The trie; built once, read by many. What a look-up touches is kept small: most prefixes are leaves right below a branch,
-/// which are found without a look at their nodes.
-#[derive(Debug, Default)]
+/// The trie; built once, read by many.
+#[derive(Debug)]
 pub(crate) struct Trie {
+    /// What a match can be; the first is none.
+    ends: Vec<End>,
     nodes: Vec<Node>,
-    /// The zone of each node, [`NO_ZONE`] for none.
-    zones: Vec<u32>,
-    /// The first byte of each node's label: those of the children of a node stand side by side, in order.
-    firsts: Vec<u8>,
-    /// What follows the first byte.
-    labels: Vec<u8>,
+    tails: Vec<Tail>,
+    /// Children of nodes that begin with something else than a digit, in order.
+    others: Vec<(u8, Slot)>,
+    root: Slot,
+    /// For numbers that begin with digits.
+    heads: Heads,
+    /// For those that begin with digits behind a `+`.
+    heads_behind_plus: Heads,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    label_start: u32,
-    first_child: u32,
-    /// The nearest node above that has a zone; the root, which never has one, if there is none.
+/// A prefix's zone, and the next shorter prefix. Prefixes that are alike in that share one, so they stay in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct End {
+    zone: u32,
     shorter: u32,
-    children: u16,
-    /// Which digits have a child: bit 0 for `0`.
-    digits: u16,
-    /// Which of them are leaves with a label of one byte; and [`HAS_ZONE`].
-    leaves: u16,
-    /// Children that stand before those of the digits.
-    before_digits: u8,
-    /// Bytes from the root to the end of this node.
+    length: u8,
+}
+
+/// Where to go on after some bytes: an end, a tail or a node, told apart by the highest bits.
+#[derive(Debug, Clone, Copy)]
+struct Slot(u32);
+
+enum Place {
+    /// No longer prefix begins so; this is the longest.
+    End(u32),
+    Tail(u32),
+    Node(u32),
+}
+
+/// Several longer prefixes: one cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Node {
+    digits: [Slot; 10],
+    /// The longest prefix of a number that goes on with the label and then with nothing that has a child.
+    here: u32,
+    /// The same of a number that does not go on with the label.
+    missed: u32,
+    others_start: u32,
+    others: u8,
+    /// Bytes from the root to the label.
     depth: u8,
+    label: Label<9>,
+}
+
+/// One longer prefix.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    hit: u32,
+    missed: u32,
+    depth: u8,
+    label: Label<6>,
+}
+
+const _: () = assert!(size_of::<Node>() == 64 && size_of::<Tail>() == 16);
+
+/// A slot for every text of so many digits: as far as these alone lead.
+#[derive(Debug, Default)]
+struct Heads {
+    digits: usize,
+    slots: Vec<Slot>,
 }
 
 /// A prefix of the number that some destination has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Match {
-    node: u32,
+    end: u32,
     pub zone: u32,
     /// Bytes matched.
     pub length: u16,
 }
 
 impl Trie {
-    /// Builds the trie of prefixes with their zones: sorted, distinct, none empty.
+    /// Builds the trie of prefixes with their zones: sorted, distinct, none empty, none over 255 bytes.
     pub(crate) fn new(text: &[u8], prefixes: &[PrefixRow]) -> Self {
-        let mut trie = Self::default();
-        let expected = prefixes.len() + prefixes.len() / 4 + 1;
-        trie.nodes.reserve(expected);
-        trie.zones.reserve(expected);
-        trie.firsts.reserve(expected);
-        trie.nodes.push(ROOT);
-        trie.zones.push(NO_ZONE);
-        trie.firsts.push(0);
-        // Level by level: the branches that every look-up goes through stand close together.
-        let mut open = VecDeque::from([(0, prefixes)]);
-        while let Some((at, entries)) = open.pop_front() {
-            trie.fill(at, text, entries, &mut open);
-        }
-        trie.nodes.shrink_to_fit();
-        trie.zones.shrink_to_fit();
-        trie.firsts.shrink_to_fit();
-        trie.labels.shrink_to_fit();
+        let mut trie = build::without_heads(text, prefixes);
+        let with_plus = prefixes.iter().filter(|row| row.prefix(text).first() == Some(&b'+')).count();
+        trie.heads = trie.heads_of("", prefixes.len() - with_plus);
+        trie.heads_behind_plus = trie.heads_of("+", with_plus);
         trie
     }
 
     /// The longest prefix of `number`.
     pub(crate) fn longest(&self, number: &str) -> Option<Match> {
         let number = number.as_bytes();
-        let (mut node, mut best) = (self.nodes.first()?, None);
-        while let Some(byte) = number.get(usize::from(node.depth)) {
-            let digit = 1u16.checked_shl(u32::from(byte.wrapping_sub(b'0'))).unwrap_or(0) & ALL_DIGITS;
-            let at = if digit == 0 {
-                let Some(at) = self.child_scanned(node, *byte) else { break };
-                at
-            } else if node.digits & digit != 0 {
-                let at = node.first_child + u32::from(node.before_digits) + (node.digits & (digit - 1)).count_ones();
-                if node.leaves & digit != 0 {
-                    best = Some((at, u16::from(node.depth) + 1));
-                    break;
-                }
-                at
-            } else {
-                break;
-            };
-            let (above, child) = (usize::from(node.depth) + 1, row(&self.nodes, at)?);
-            let end = usize::from(child.depth);
-            if end > above && number.get(above..end) != Some(self.label(child, end - above)) {
-                break;
+        let (heads, digits) = match number.split_first() {
+            Some((b'+', behind)) => (&self.heads_behind_plus, behind),
+            _ => (&self.heads, number),
+        };
+        let end = match self.descend(heads.slot(digits).unwrap_or(self.root), number).place() {
+            Place::End(end) => end,
+            Place::Tail(at) => {
+                let tail = row(&self.tails, at)?;
+                if tail.label.is_at(tail.depth, number) { tail.hit } else { tail.missed }
             }
-            node = child;
-            if node.leaves & HAS_ZONE != 0 {
-                best = Some((at, u16::from(node.depth)));
+            Place::Node(at) => {
+                let node = row(&self.nodes, at)?;
+                if node.label.is_at(node.depth, number) { node.here } else { node.missed }
             }
-        }
-        best.and_then(|(node, length)| Some(Match { node, zone: *row(&self.zones, node)?, length }))
-    }
-
-    fn child_scanned(&self, node: &Node, byte: u8) -> Option<u32> {
-        let from = usize::try_from(node.first_child).ok()?;
-        let firsts = self.firsts.get(from..from + usize::from(node.children))?;
-        firsts.iter().position(|first| *first == byte).map(|at| index(from + at))
+        };
+        self.matched(end)
     }
 
     /// The next shorter prefix.
     pub(crate) fn shorter(&self, longer: Match) -> Option<Match> {
-        let at = row(&self.nodes, longer.node)?.shorter;
-        let node = row(&self.nodes, at).filter(|node| node.leaves & HAS_ZONE != 0)?;
-        Some(Match { node: at, zone: *row(&self.zones, at)?, length: u16::from(node.depth) })
+        self.matched(row(&self.ends, longer.end)?.shorter)
     }
 
     /// Calls `look` with every prefix and its zone, in order of the prefixes.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&str, u32)) {
-        // Nodes to visit, and how much of the prefix above them stays.
-        let mut open = vec![(0u32, 0usize)];
-        let mut prefix: Vec<u8> = Vec::new();
-        while let Some((at, above)) = open.pop() {
-            let (Some(node), Some(zone)) = (row(&self.nodes, at), row(&self.zones, at)) else { continue };
-            prefix.truncate(above);
-            if at > 0 {
-                prefix.extend(row(&self.firsts, at));
-                prefix.extend_from_slice(self.label(node, usize::from(node.depth).saturating_sub(above + 1)));
+        self.visit(self.root, &mut Vec::new(), &mut look);
+    }
+
+    fn matched(&self, end: u32) -> Option<Match> {
+        let found = row(&self.ends, end).filter(|_| end != NOTHING)?;
+        Some(Match { end, zone: found.zone, length: u16::from(found.length) })
+    }
+
+    /// Follows `number` from a slot on its way to an end or a tail, or to the node at which it is over.
+    fn descend(&self, mut slot: Slot, number: &[u8]) -> Slot {
+        while let Place::Node(at) = slot.place()
+            && let Some(node) = row(&self.nodes, at)
+            && let Some(byte) = number.get(usize::from(node.depth) + usize::from(node.label.length))
+        {
+            if !node.label.is_at(node.depth, number) {
+                return Slot::end(node.missed);
             }
-            // Prefixes are cut out of texts at their ends, but branches may be within a character.
-            if *zone != NO_ZONE
-                && let Ok(text) = std::str::from_utf8(&prefix)
+            slot = self.child(node, *byte);
+        }
+        slot
+    }
+
+    fn child(&self, node: &Node, byte: u8) -> Slot {
+        if let Some(slot) = node.digits.get(usize::from(byte.wrapping_sub(b'0'))) {
+            return *slot;
+        }
+        let start = usize::try_from(node.others_start).unwrap_or(usize::MAX);
+        let others = self.others.get(start..start.saturating_add(usize::from(node.others)));
+        let other = others.into_iter().flatten().find(|(first, _)| *first == byte);
+        other.map_or(Slot::end(node.here), |(_, slot)| *slot)
+    }
+
+    /// The table for texts that begin with `before`: a few slots for each prefix that does.
+    fn heads_of(&self, before: &str, prefixes: usize) -> Heads {
+        let (mut digits, mut size) = (0, 1usize);
+        while size.saturating_mul(10) <= prefixes.saturating_mul(SLOTS_A_PREFIX) {
+            (digits, size) = (digits + 1, size * 10);
+        }
+        let mut text = before.as_bytes().to_vec();
+        text.resize(before.len() + digits, b'0');
+        let slots = (0..size).map(|at| {
+            let mut left = at;
+            for place in text.iter_mut().skip(before.len()).rev() {
+                *place = b'0' + u8::try_from(left % 10).unwrap_or(0);
+                left /= 10;
+            }
+            self.descend(self.root, &text)
+        });
+        Heads { digits, slots: slots.collect() }
+    }
+
+    /// Calls `look` with the prefixes from a slot on, which `prefix` leads to.
+    fn visit(&self, slot: Slot, prefix: &mut Vec<u8>, look: &mut impl FnMut(&str, u32)) {
+        // Slots without a prefix of their own have a shorter one.
+        let own = |end: u32, prefix: &[u8], look: &mut dyn FnMut(&str, u32)| {
+            if let Some(found) = self.matched(end)
+                && usize::from(found.length) == prefix.len()
+                && let Ok(prefix) = std::str::from_utf8(prefix)
             {
-                look(text, *zone);
+                look(prefix, found.zone);
             }
-            let children = node.first_child..node.first_child + u32::from(node.children);
-            open.extend(children.rev().map(|child| (child, prefix.len())));
-        }
-    }
-
-    /// What follows the first byte of a label: the bytes between the node above and this one, but one.
-    fn label(&self, node: &Node, length: usize) -> &[u8] {
-        let start = usize::try_from(node.label_start).unwrap_or(usize::MAX);
-        self.labels.get(start..start.saturating_add(length)).unwrap_or_default()
-    }
-
-    /// Gives node `at` its zone and children from `entries`: sorted, distinct, all beginning with the node's prefix. Leaves
-    /// are done with that, other children are left `open`.
-    fn fill<'e>(
-        &mut self,
-        at: usize,
-        text: &[u8],
-        entries: &'e [PrefixRow],
-        open: &mut VecDeque<(usize, &'e [PrefixRow])>,
-    ) {
-        let Some(mut node) = self.nodes.get(at).copied() else { return };
-        let depth = usize::from(node.depth);
-        let own = entries.first().filter(|entry| entry.prefix(text).len() == depth);
-        let below = if own.is_some() { entries.get(1..).unwrap_or_default() } else { entries };
-        if let (Some(own), Some(zone)) = (own, self.zones.get_mut(at)) {
-            *zone = own.value;
-            node.leaves |= HAS_ZONE;
-        }
-        let shorter = if own.is_some() { index(at) } else { node.shorter };
-        let byte = |entry: &PrefixRow| entry.prefix(text).get(depth).copied();
-        let first_child = self.nodes.len();
-        for group in below.chunk_by(|left, right| byte(left) == byte(right)) {
-            let child = self.nodes.len();
-            let (first, is_leaf) = self.push_child(shorter, depth, text, group);
-            match first {
-                b'0'..=b'9' => {
-                    node.digits |= 1 << (first - b'0');
-                    node.leaves |= u16::from(is_leaf) << (first - b'0');
+        };
+        let above = prefix.len();
+        match slot.place() {
+            Place::End(end) => own(end, prefix, look),
+            Place::Tail(at) => {
+                let Some(tail) = row(&self.tails, at) else { return };
+                own(tail.missed, prefix, look);
+                prefix.extend_from_slice(tail.label.bytes());
+                own(tail.hit, prefix, look);
+            }
+            Place::Node(at) => {
+                let Some(node) = row(&self.nodes, at) else { return };
+                own(node.missed, prefix, look);
+                if node.label.length > 0 {
+                    prefix.extend_from_slice(node.label.bytes());
+                    own(node.here, prefix, look);
                 }
-                before if before < b'0' => node.before_digits += 1,
-                _ => {}
-            }
-            if !is_leaf {
-                open.push_back((child, group));
+                for byte in 0..=u8::MAX {
+                    prefix.push(byte);
+                    self.visit(self.child(node, byte), prefix, look);
+                    prefix.pop();
+                }
             }
         }
-        node.first_child = index(first_child);
-        node.children = u16::try_from(self.nodes.len() - first_child).expect("invariant: a byte has 256 values");
-        if let Some(place) = self.nodes.get_mut(at) {
-            *place = node;
-        }
-    }
-
-    /// Gives the child's first byte, and whether it is a leaf with that byte for a label, which needs no more.
-    fn push_child(&mut self, shorter: u32, depth: usize, text: &[u8], group: &[PrefixRow]) -> (u8, bool) {
-        let end = |entry: Option<&PrefixRow>| entry.map_or(&[][..], |entry| entry.prefix(text));
-        let (first, last) = (end(group.first()), end(group.last()));
-        let shared = first.iter().zip(last).take_while(|(left, right)| left == right).count();
-        let (first_byte, label) = first.get(depth..shared).and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
-        let label_start = index(self.labels.len());
-        self.labels.extend_from_slice(label);
-        self.firsts.push(*first_byte);
-        let depth = u8::try_from(shared).expect("invariant: prefixes have at most 255 bytes");
-        let leaf = group.first().filter(|_| group.len() == 1 && label.is_empty());
-        self.zones.push(leaf.map_or(NO_ZONE, |leaf| leaf.value));
-        let leaves = if leaf.is_some() { HAS_ZONE } else { 0 };
-        self.nodes.push(Node { label_start, depth, shorter, leaves, ..ROOT });
-        (*first_byte, leaf.is_some())
+        prefix.truncate(above);
     }
 }
 
-const NO_ZONE: u32 = u32::MAX;
-const ALL_DIGITS: u16 = 0b11_1111_1111;
-/// Beside the digits of [`Node::leaves`]: the node is the end of a prefix.
-const HAS_ZONE: u16 = 1 << 15;
+impl Default for Trie {
+    fn default() -> Self {
+        Self {
+            ends: vec![End { zone: u32::MAX, shorter: NOTHING, length: 0 }],
+            nodes: Vec::new(),
+            tails: Vec::new(),
+            others: Vec::new(),
+            root: Slot::end(NOTHING),
+            heads: Heads::default(),
+            heads_behind_plus: Heads::default(),
+        }
+    }
+}
 
-const ROOT: Node =
-    Node { label_start: 0, first_child: 0, shorter: 0, children: 0, digits: 0, leaves: 0, before_digits: 0, depth: 0 };
+impl Heads {
+    /// Where the first digits lead; nothing if there are too few.
+    fn slot(&self, number: &[u8]) -> Option<Slot> {
+        let mut at = 0;
+        for byte in number.get(..self.digits)? {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            at = at * 10 + usize::from(digit);
+        }
+        self.slots.get(at).copied()
+    }
+}
+
+impl Slot {
+    const fn end(at: u32) -> Self {
+        Self(at)
+    }
+
+    fn tail(at: usize) -> Self {
+        Self(TAIL | small(at))
+    }
+
+    fn node(at: usize) -> Self {
+        Self(NODE | small(at))
+    }
+
+    const fn place(self) -> Place {
+        if self.0 < TAIL {
+            Place::End(self.0)
+        } else if self.0 < NODE {
+            Place::Tail(self.0 - TAIL)
+        } else {
+            Place::Node(self.0 - NODE)
+        }
+    }
+}
+
+/// An index that leaves room for the bits that tell slots apart.
+fn small(at: usize) -> u32 {
+    let at = index(at);
+    assert!(at < TAIL, "invariant: fewer than 2^30 prefixes fit the memory");
+    at
+}
+
+const NOTHING: u32 = 0;
+const TAIL: u32 = 1 << 30;
+const NODE: u32 = 1 << 31;
+/// Of the tables of first digits: 16 bytes a prefix at most.
+const SLOTS_A_PREFIX: usize = 4;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::geography::Destinations;
-    use proptest::prelude::*;
-
-    /// A trie in which each prefix has a zone of its own, numbered in order of the prefixes.
-    fn trie(prefixes: &[&str]) -> Trie {
-        let mut destinations = Destinations::default();
-        for (at, prefix) in prefixes.iter().enumerate() {
-            destinations.push(&at.to_string(), prefix);
-        }
-        destinations.finish().1
-    }
-
-    fn chain(trie: &Trie, number: &str) -> Vec<(u32, u16)> {
-        std::iter::successors(trie.longest(number), |found| trie.shorter(*found))
-            .map(|found| (found.zone, found.length))
-            .collect()
-    }
-
-    #[test]
-    fn longest_first_then_shorter() {
-        let trie_of_six = trie(&["4", "49", "4915", "4917", "+49", "43"]);
-        // in order: +49, 4, 43, 49, 4915, 4917
-        let rows: [(&str, &[(u32, u16)]); 8] = [
-            ("4915112345", &[(4, 4), (3, 2), (1, 1)]),
-            ("491", &[(3, 2), (1, 1)]),
-            ("4918", &[(3, 2), (1, 1)]),
-            ("43", &[(2, 2), (1, 1)]),
-            ("5", &[]),
-            ("", &[]),
-            ("+4915", &[(0, 3)]),
-            ("+4", &[]),
-        ];
-        for (number, expected) in rows {
-            assert_eq!(chain(&trie_of_six, number), expected, "{number}");
-        }
-        assert_eq!(chain(&trie(&[]), "49"), []);
-    }
-
-    proptest! {
-        #[test]
-        fn equals_a_walk_over_all_prefixes(
-            prefixes in proptest::collection::btree_set("[0-2+éèa]{1,6}", 0..60),
-            number in "[0-2+éèa]{0,8}",
-        ) {
-            let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-            let trie = trie(&prefixes);
-            let zones = || prefixes.iter().copied().zip(0u32..);
-            let mut expected: Vec<(u32, u16)> = zones()
-                .filter(|(prefix, _)| number.starts_with(*prefix))
-                .map(|(prefix, zone)| (zone, prefix.len() as u16))
-                .collect();
-            expected.sort_by_key(|(_, length)| std::cmp::Reverse(*length));
-            prop_assert_eq!(chain(&trie, &number), expected);
-            let mut visited = Vec::new();
-            trie.for_each(|prefix, zone| visited.push((prefix.to_owned(), zone)));
-            prop_assert_eq!(visited, zones().map(|(prefix, zone)| (prefix.to_owned(), zone)).collect::<Vec<_>>());
-        }
-    }
-}
+mod tests;

@@ -26,6 +26,18 @@ pub mod names {
     pub const SNAPSHOTS: &str = "tollkeeper_ledger_snapshots_total";
     /// Batches that the disk had no room for.
     pub const DISK_FULL: &str = "tollkeeper_ledger_disk_full_total";
+    /// Tariffs that came over the API. Label `result`: `kept`, `dry_run`, `faulty`, `refused`.
+    pub const TARIFF_LOADS: &str = "tollkeeper_tariff_loads_total";
+    /// Activations of a tariff version over the API, those for a later time included. Label `result`: `ok`, `refused`.
+    pub const TARIFF_ACTIVATIONS: &str = "tollkeeper_tariff_activations_total";
+    /// 1 for the version in force, 0 for those that were before. Label `version`.
+    pub const TARIFF_IN_FORCE: &str = "tollkeeper_tariff_in_force";
+    /// Since when, in seconds of Unix time.
+    pub const TARIFF_IN_FORCE_SINCE: &str = "tollkeeper_tariff_in_force_since_seconds";
+    /// Versions in memory.
+    pub const TARIFFS_HELD: &str = "tollkeeper_tariff_versions_held";
+    /// Look-ups of a rate that found none. Label `reason`: `no_tariff`, `no_plan`, `no_rate`.
+    pub const UNRATED: &str = "tollkeeper_tariff_unrated_total";
 }
 
 /// Tells the recorder what the metrics mean. Call once, after the recorder is installed.
@@ -41,5 +53,11 @@ pub fn describe_metrics() {
     describe_gauge!(ACCOUNTS, "Accounts");
     describe_counter!(EXPIRED, "Sessions settled provisionally because nobody reported in time");
     describe_counter!(SNAPSHOTS, "Snapshots made, by result");
+    describe_counter!(TARIFF_LOADS, "Tariffs that came over the API, by result");
+    describe_counter!(TARIFF_ACTIVATIONS, "Activations of a tariff version over the API, by result");
+    describe_gauge!(TARIFF_IN_FORCE, "1 for the tariff version in force, 0 for those that were before");
+    describe_gauge!(TARIFF_IN_FORCE_SINCE, Unit::Seconds, "Since when the version is in force, Unix time");
+    describe_gauge!(TARIFFS_HELD, "Tariff versions in memory");
+    describe_counter!(UNRATED, "Look-ups of a rate that found none, by reason");
     describe_counter!(DISK_FULL, "Batches that the disk had no room for: free space, nothing was lost");
 }

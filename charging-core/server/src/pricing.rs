@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use ledger::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
+use metrics::counter;
 use rating::{Plan, Query, Rated, Refusal};
 use types::{Currency, Money, Tenant, UtcMs};
 
+use crate::metric::names;
 use crate::tariffs::{Tariffs, utc_now};
 
 /// Prices by the version in force when a session begins, and by the session's own version afterwards.
@@ -18,8 +20,14 @@ impl Pricing for TariffPricing {
     fn resolve(&self, query: &RateQuery) -> Result<RateKey, RateRefusal> {
         // By its start: what an outbox sends late is rated as it would have been in time.
         let (Start::At(start) | Start::Within { earliest: start, .. }) = query.start;
-        let plan = self.tariffs.in_force(start, utc_now()).ok_or(RateRefusal::NoPlan)?;
-        resolved(&plan, query.clone())
+        let Some(plan) = self.tariffs.in_force(start, utc_now()) else {
+            counter!(names::UNRATED, "reason" => "no_tariff").increment(1);
+            return Err(RateRefusal::NoPlan);
+        };
+        resolved(&plan, query.clone()).inspect_err(|refusal| {
+            let reason = if *refusal == RateRefusal::NoRate { "no_rate" } else { "no_plan" };
+            counter!(names::UNRATED, "reason" => reason).increment(1);
+        })
     }
 
     fn resolve_again(&self, rate: &RateKey, start: Start) -> Result<RateKey, RateRefusal> {

@@ -32,7 +32,7 @@ pub fn quoted(plan: &Plan, query: &Query<'_>, usage: u64) -> QuoteResponse {
         cost: Some(Cost::from(cost)),
         billable: quote.billable,
         destination: Some(rated.destination_id().to_owned()),
-        matched_prefix: None,
+        matched_prefix: Some(rated.matched_prefix(query.destination).to_owned()).filter(|prefix| !prefix.is_empty()),
         version: plan.version().to_string(),
         net: Some(quote.net.to_string()),
         tax: Some(quote.tax.to_string()),

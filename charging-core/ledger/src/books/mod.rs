@@ -167,6 +167,15 @@ impl Books {
         rated.map(|group| group.rate.plan_version).collect::<BTreeSet<u128>>().into_iter()
     }
 
+    /// Open sessions that another tariff version rates, and that nothing was decided about since a time (the one at which
+    /// this version came in force).
+    pub fn open_with_other_tariff(&self, plan_version: u128, since: UtcMs) -> impl Iterator<Item = &SessionId> {
+        let open = self.by_deadline.iter().filter_map(|(_, session_id)| self.sessions.get(session_id));
+        let other =
+            move |session: &&Session| session.groups.iter().any(|group| group.rate.plan_version != plan_version);
+        open.filter(move |session| session.updated <= since).filter(other).map(|session| &session.id)
+    }
+
     pub(crate) fn account_at(&self, key: &AccountKey) -> Option<&Account> {
         let accepts =
             |account: &Account| account.names.id() == key.id.as_str() && self.tenant_of(account) == Some(&key.tenant);

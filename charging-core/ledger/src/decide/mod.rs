@@ -5,7 +5,7 @@
 //! | Charge | `charge` (keys), then `initial`, `report` (UPDATE, TERMINATION) or `event` |
 //! | CreateAccount, OpenAccount, TopUp, Debit, Block, Unblock, SetLimits | `account` |
 //! | ChangeBalance | `balance` |
-//! | Release, Expire, ConfirmNotifications | `sweep` |
+//! | Release, Reauthorize, Expire, ConfirmNotifications | `sweep` |
 //!
 //! `sheet` computes what a session's groups cost, hold and may be granted, with `wallet` where an account has more
 //! balances than one; `rules` is the policy; `paper` turns that into answer and changes.
@@ -52,6 +52,7 @@ pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command
         Command::ChangeBalance(change) => balance::change(&turn, change),
         Command::SetLimits { account, limits } => account::set_limits(&turn, account, limits),
         Command::Release { session_id, cause } => sweep::release(&turn, session_id, *cause),
+        Command::Reauthorize(sessions) => sweep::reauthorize(&turn, sessions),
         Command::Expire => sweep::expire(&turn),
         Command::ConfirmNotifications { client_id, through } => sweep::confirm(&turn, client_id, *through),
     }

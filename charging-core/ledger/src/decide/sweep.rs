@@ -1,6 +1,6 @@
-//! What happens without the session's client: operator release, expiry, the ageing of keys; and confirmations.
+//! What happens without the session's client: operator release, a new tariff, expiry, the ageing of keys; and confirmations.
 
-use types::charging::SessionPhase;
+use types::charging::{NotificationKind, SessionPhase};
 use types::{ClientId, DurationMs, ReleaseCause, SessionId, UtcMs};
 
 use super::paper::side_changes;
@@ -21,6 +21,13 @@ pub(super) fn release(turn: &Turn<'_>, session_id: &SessionId, cause: ReleaseCau
         None => refused(Refusal::UnknownSession),
         Some(session) => Decision { outcome: Outcome::Done, changes: turn.abort(std::iter::once(session), cause) },
     }
+}
+
+/// Tells the clients to report. What the sessions pay stays: they keep the tariff they began with.
+pub(super) fn reauthorize(turn: &Turn<'_>, sessions: &[SessionId]) -> Decision {
+    let kept = sessions.iter().filter_map(|session_id| turn.books.kept(session_id));
+    let open = kept.filter(|session| session.phase == SessionPhase::Open);
+    Decision { outcome: Outcome::Done, changes: turn.notify(open, NotificationKind::Reauthorize) }
 }
 
 /// Forgets the client's notifications that it has seen.

@@ -4,7 +4,7 @@ use types::charging::NotificationKind;
 use types::{ClientId, ReleaseCause};
 
 use crate::desk::{Desk, initial, key, notices, termination, update};
-use crate::tariff::{Tariff, r1};
+use crate::tariff::{PLAN_VERSION, Tariff, r1};
 use ledger::{Command, Outcome, Refusal};
 
 fn pending(desk: &Desk) -> Vec<(u64, String)> {
@@ -23,6 +23,32 @@ fn only_sessions_that_are_short_are_told_of_credit() {
     assert_eq!(pending(&desk), [(2, "short".into())], "a newer one says it all");
     desk.answer(&update("short", 1, 1000, 30));
     assert_eq!(pending(&desk), [], "the report was what it asked for");
+}
+
+#[test]
+fn open_sessions_of_another_tariff_are_told_of_the_new_one_until_they_report() {
+    let mut desk = Desk::with(Tariff::of(r1()), "9.00");
+    for id in ["ended", "reports", "silent"] {
+        desk.answer(&initial(id, 30));
+    }
+    desk.answer(&termination("ended", 1, 1000));
+    let in_force_since = desk.at(5_000).now;
+    let of_another = |desk: &Desk, version| {
+        let found = desk.books.open_with_other_tariff(version, in_force_since);
+        found.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(of_another(&desk, PLAN_VERSION), Vec::<String>::new(), "it rated them all");
+    assert_eq!(of_another(&desk, PLAN_VERSION + 1), ["reports", "silent"]);
+    let all = ["ended", "reports", "unknown", "silent"].map(|id| id.into()).to_vec();
+    assert_eq!(desk.at(6_000).run(&Command::Reauthorize(all)), Outcome::Done);
+    assert_eq!(
+        pending(&desk),
+        [(1, "reports".into()), (2, "silent".into())],
+        "also those with all the credit they asked for"
+    );
+    desk.answer(&update("reports", 1, 6000, 30));
+    assert_eq!(pending(&desk), [(2, "silent".into())]);
+    assert_eq!(of_another(&desk, PLAN_VERSION + 1), ["silent"]);
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub struct Rate {
     pub currency: &'static str,
 }
 
+/// Of all rates.
+pub const PLAN_VERSION: u128 = 7;
+
 pub fn money(text: &str) -> Money {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -88,7 +91,7 @@ impl Pricing for Tariff {
         if unrated || !self.rates.iter().any(|(group, _)| *group == query.rating_group) {
             return Err(RateRefusal::NoRate);
         }
-        Ok(RateKey { plan_version: 7, query: query.clone() })
+        Ok(RateKey { plan_version: PLAN_VERSION, query: query.clone() })
     }
 
     fn price(&self, key: &RateKey, usage: u64, rounding: Rounding) -> Money {

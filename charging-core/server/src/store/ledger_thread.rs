@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use types::UtcMs;
 
 use super::hub::Hub;
+use super::tariff_notices::TariffNotices;
 use super::{CoreError, Decided, Request, entry, recovery, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
@@ -24,6 +25,7 @@ pub(super) struct LedgerThread {
     pub(super) pricing: TariffPricing,
     pub(super) settings: Settings,
     pub(super) hub: Hub,
+    pub(super) tariff_notices: TariffNotices,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) snapshot_records: u64,
     /// Where the last snapshot stands, or was tried.
@@ -65,6 +67,7 @@ impl LedgerThread {
                 stop = self.take(request, &mut batch);
             }
             self.expire(&mut batch);
+            self.tell_of_tariff(&mut batch);
             self.commit(batch);
             self.consider_snapshot();
         }
@@ -81,7 +84,8 @@ impl LedgerThread {
     fn idle_time(&self) -> Duration {
         let due = self.books.next_deadline().filter(|_| !self.is_full());
         let due = due.map_or(1000, |deadline| deadline.since(utc_now()));
-        Duration::from_millis(due.clamp(1, 1000))
+        let due = Duration::from_millis(due.clamp(1, 1000));
+        self.tariff_notices.pause().filter(|_| !self.is_full()).map_or(due, |pause| due.min(pause))
     }
 
     /// The disk had no room a moment ago: not tried again with every batch.
@@ -164,6 +168,17 @@ impl LedgerThread {
                     return;
                 }
             }
+        }
+    }
+
+    fn tell_of_tariff(&mut self, batch: &mut Batch) {
+        if self.is_full() {
+            return;
+        }
+        let Some(command) = self.tariff_notices.next(&self.pricing.tariffs, &self.books, utc_now()) else { return };
+        if let Err(error) = self.decide(&command, batch) {
+            // They report by themselves before long.
+            warn!(error = &error as &dyn std::error::Error, "clients were not told of the tariff that came in force");
         }
     }
 

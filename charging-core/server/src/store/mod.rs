@@ -9,6 +9,7 @@ mod hub;
 mod ledger_thread;
 mod recovery;
 mod snapshot;
+mod tariff_notices;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,6 +173,7 @@ impl Core {
             pricing: TariffPricing::new(Arc::clone(&tariffs)),
             settings: config.settings(),
             hub: Hub::default(),
+            tariff_notices: Default::default(),
             waiting: Arc::clone(&waiting),
             snapshot_records: config.snapshot_records,
             snapshot_at: opened.snapshot_at,

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use metrics::gauge;
 use rating::{LoadErrors, Plan, PlanOptions, PlanVersion, Tables, TimeZone};
 use types::{Tenant, UtcMs};
 
@@ -30,6 +31,7 @@ pub use kept::{Counts, Summary};
 pub use lookup::{TableRow, Wanted, rows_of};
 
 use crate::config::TariffConfig;
+use crate::metric::names;
 use kept::Kept;
 use resident::Resident;
 
@@ -74,7 +76,7 @@ impl Tariffs {
         }
         let timeline = history::timeline(tariffs.entries().iter());
         let schedule = tariffs.schedule(&timeline, utc_now())?;
-        tariffs.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(schedule);
+        tariffs.change(|resident| resident.schedule(schedule));
         Ok(tariffs)
     }
 
@@ -93,6 +95,11 @@ impl Tariffs {
     /// versions (or before those that are still held in memory) as the start of the first.
     pub fn in_force(&self, start: UtcMs, now: UtcMs) -> Option<Arc<Plan>> {
         self.resident.read().unwrap_or_else(PoisonError::into_inner).in_force(start, now)
+    }
+
+    /// The version in force for what begins at `now`, and since when it is.
+    pub fn in_force_since(&self, now: UtcMs) -> Option<(PlanVersion, UtcMs)> {
+        self.resident.read().unwrap_or_else(PoisonError::into_inner).since(now)
     }
 
     /// A version that is held in memory: each that a kept session was rated with is.
@@ -152,7 +159,7 @@ impl Tariffs {
     /// When the name is no name or another version's, or the disk refuses.
     pub fn keep(&self, plan: &Arc<Plan>, name: Option<&str>, author: Author) -> Result<Entry, TariffError> {
         let entry = self.keep_from(plan, name, author, None)?;
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).refresh(Arc::clone(plan));
+        self.change(|resident| resident.refresh(Arc::clone(plan)));
         Ok(entry)
     }
 
@@ -198,13 +205,13 @@ impl Tariffs {
     /// Lets go of plans that can be needed no more; `used` are those of the kept sessions, asked after
     /// [`Tariffs::narrow`].
     pub fn forget_unused(&self, used: &[u128]) -> usize {
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).forget_unused(used)
+        self.change(|resident| resident.forget_unused(used))
     }
 
     /// From now on, nothing new is rated with versions that were replaced longer ago than requests may come late.
     pub fn narrow(&self) {
         let first = utc_now().0.saturating_sub_unsigned(self.window_ms);
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).narrow(UtcMs(first));
+        self.change(|resident| resident.narrow(UtcMs(first)));
     }
 
     fn load_folder(&self, folder: &Path) -> Result<(), TariffError> {
@@ -268,7 +275,7 @@ impl Tariffs {
         self.hold_plan(Arc::clone(plan));
         let schedule = self.schedule(&history::timeline(history.iter().chain([&entry])), now)?;
         let entry = self.append(&mut history, entry)?;
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).schedule(schedule);
+        self.change(|resident| resident.schedule(schedule));
         Ok(entry)
     }
 
@@ -331,7 +338,14 @@ impl Tariffs {
     }
 
     fn hold_plan(&self, plan: Arc<Plan>) {
-        self.resident.write().unwrap_or_else(PoisonError::into_inner).hold(plan);
+        self.change(|resident| resident.hold(plan));
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Resident) -> T) -> T {
+        let mut resident = self.resident.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut resident);
+        gauge!(names::TARIFFS_HELD).set(f64::from(u32::try_from(resident.held()).unwrap_or(u32::MAX)));
+        changed
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {

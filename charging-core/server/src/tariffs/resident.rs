@@ -41,6 +41,18 @@ impl Resident {
         self.schedule.get(at).filter(|(from, _)| *from <= now).map(|(_, plan)| Arc::clone(plan))
     }
 
+    /// The version in force at `now`, and since when.
+    pub(super) fn since(&self, now: UtcMs) -> Option<(PlanVersion, UtcMs)> {
+        let at = self.schedule.partition_point(|(from, _)| *from <= now).checked_sub(1)?;
+        self.schedule.get(at).map(|(from, plan)| (plan.version(), *from))
+    }
+
+    /// How many versions are held.
+    pub(super) fn held(&self) -> usize {
+        self.plans.len()
+            + self.fresh.as_ref().map_or(0, |fresh| usize::from(!self.plans.contains_key(&fresh.version())))
+    }
+
     /// Drops what was replaced before `first` from the schedule.
     pub(super) fn narrow(&mut self, first: UtcMs) {
         let in_force = self.schedule.partition_point(|(from, _)| *from <= first);
@@ -94,6 +106,10 @@ mod tests {
         for (start, now, expected) in rows {
             let found = resident.in_force(UtcMs(start), UtcMs(now)).map(|plan| plan.version());
             assert_eq!(found, expected.map(|plan| plan.version()), "{start} at {now}");
+        }
+        for (now, expected) in [(9, None), (10, Some((&a, 10))), (25, Some((&b, 20))), (30, Some((&c, 30)))] {
+            let expected = expected.map(|(plan, from)| (plan.version(), UtcMs(from)));
+            assert_eq!(resident.since(UtcMs(now)), expected, "{now}");
         }
         resident.narrow(UtcMs(25));
         assert_eq!(resident.in_force(UtcMs(5), UtcMs(29)).map(|plan| plan.version()), Some(b.version()));

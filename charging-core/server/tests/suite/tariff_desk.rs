@@ -12,8 +12,12 @@ use charging_server::Core;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use types::SessionId;
+use types::charging::{NotificationKind, Operation};
 
-use crate::rig::{NUMBER, Place, Server, TENANT, account, charge, initial, is, money, now, termination, write_tariff};
+use crate::rig::{
+    CLIENT, NUMBER, PATIENCE, Place, Server, TENANT, account, charge, initial, is, money, now, request, termination,
+    write_tariff,
+};
 
 struct Desk {
     place: Place,
@@ -134,6 +138,55 @@ async fn a_load_changes_nothing_until_it_is_activated_and_running_calls_never() 
     charge(&desk.core, termination("a", "old", 1, 100)).await;
     charge(&desk.core, termination("a", "new", 1, 100)).await;
     assert_eq!(money(&desk.core, "a").await, is("4", "0"), "1.00 at the old price, 5.00 at the new");
+}
+
+#[tokio::test]
+async fn clients_of_running_calls_are_told_when_a_version_comes_in_force() {
+    let mut desk = Desk::begin().await;
+    account(&desk.core, "a", "10").await;
+    charge(&desk.core, initial("a", "old", 30)).await;
+    let mut told = desk.core.subscribe(CLIENT.into()).await.expect("a core");
+    let version = desk.loaded("0.05").await;
+    let activated = desk.activate(&version, None).await.expect("activated");
+    assert_eq!(activated.notified_sessions, 1);
+    let notice = next(&mut told).await;
+    assert_eq!((notice.session_id.as_str(), notice.kind), ("old", NotificationKind::Reauthorize));
+    // Its report settles that, at the price it began with; the new call is of the version in force.
+    charge(&desk.core, request("a", "old", 1, Operation::Update, Some(10), Some(30))).await;
+    charge(&desk.core, initial("a", "new", 10)).await;
+    assert_eq!(money(&desk.core, "a").await, is("9.9", "0.8"), "0.30 at the old price, 0.50 at the new");
+    let pending = |books: &ledger::Books| books.notifications(&CLIENT.into()).len();
+    assert_eq!(desk.core.query(pending).await.expect("a core"), 0);
+    // One for later says nothing now, and tells both calls then: one is of the first version, one of the second.
+    let third = desk.loaded("0.06").await;
+    let soon = now().0 + 3_000;
+    assert_eq!(desk.activate(&third, Some(soon)).await.expect("scheduled").notified_sessions, 0);
+    let mut sessions = [next(&mut told).await, next(&mut told).await].map(|notice| notice.session_id.to_string());
+    sessions.sort();
+    assert_eq!(sessions, ["new", "old"]);
+}
+
+#[tokio::test]
+async fn all_of_many_calls_are_told_once() {
+    let mut desk = Desk::begin().await;
+    account(&desk.core, "a", "1000").await;
+    let mut calls = tokio::task::JoinSet::new();
+    for call in 0..600 {
+        let core = desk.core.clone();
+        calls.spawn(async move { charge(&core, initial("a", &format!("s{call}"), 30)).await });
+    }
+    calls.join_all().await;
+    let mut told = desk.core.subscribe(CLIENT.into()).await.expect("a core");
+    let version = desk.loaded("0.05").await;
+    assert_eq!(desk.activate(&version, None).await.expect("activated").notified_sessions, 600);
+    let mut sessions = std::collections::BTreeSet::new();
+    for _ in 0..600 {
+        assert!(sessions.insert(next(&mut told).await.session_id));
+    }
+}
+
+async fn next(told: &mut charging_server::Subscription) -> types::charging::Notification {
+    tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a notification")
 }
 
 #[tokio::test]
@@ -285,7 +338,9 @@ async fn prices_are_explained_line_by_line_for_quotes_and_sessions() {
     assert_eq!((span.billable, span.rate_value.as_deref(), span.rate_unit), (70_000, Some("0.01"), Some(1000)));
     assert!(session.lines.iter().any(|line| line.reason.contains("rounded up to 4 decimals")), "{:?}", session.lines);
     let quoted = desk.tariffs.explain(explain(Subject::Quote(ten_seconds()))).await.expect("answered").into_inner();
-    assert_eq!(quoted.quote.and_then(|quote| quote.cost).map(|cost| cost.amount).as_deref(), Some("0.5"));
+    let quote = quoted.quote.expect("a quote");
+    assert_eq!(quote.matched_prefix.as_deref(), Some("49"), "of +4930123456, whose + is optional");
+    assert_eq!(quote.cost.map(|cost| cost.amount).as_deref(), Some("0.5"));
     assert_eq!(code(desk.tariffs.explain(explain(Subject::SessionId("none".into()))).await).0, Code::NotFound);
     assert_eq!(code(desk.tariffs.explain(ExplainRequest { subject: None }).await).0, Code::InvalidArgument);
     let elsewhere = QuoteRequest { called: Some("+33".into()), ..ten_seconds() };

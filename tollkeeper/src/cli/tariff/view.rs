@@ -210,13 +210,14 @@ pub(super) struct ActivatedView {
     version: VersionView,
     before: Option<String>,
     in_force_from: Option<String>,
+    notified_sessions: u32,
 }
 
 impl ActivatedView {
     pub(super) fn new(activated: ActivateTariffResponse, at: Option<UtcMs>) -> Self {
         let version = VersionView::from(activated.version.unwrap_or_default());
         let in_force_from = at.map(|at| at.to_string()).or_else(|| version.active_from.clone());
-        Self { version, before: activated.before, in_force_from }
+        Self { version, before: activated.before, in_force_from, notified_sessions: activated.notified_sessions }
     }
 
     pub(super) fn print(&self, format: show::Format) -> anyhow::Result<()> {

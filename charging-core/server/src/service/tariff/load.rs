@@ -20,6 +20,13 @@ pub(super) struct Upload {
     tables: Vec<(Table, Vec<u8>)>,
 }
 
+impl Upload {
+    /// Whether nothing is to be kept.
+    pub(super) const fn is_dry_run(&self) -> bool {
+        self.start.dry_run
+    }
+}
+
 /// Takes the whole stream.
 pub(super) async fn receive(mut stream: Streaming<LoadTariffRequest>) -> Result<Upload, Status> {
     let late = || Status::deadline_exceeded("the next piece of the tariff did not come in a minute");

@@ -13,12 +13,14 @@ use charging_proto::v1::{
     ExplainResponse, ListTariffsRequest, LoadTariffRequest, LoadTariffResponse, QuoteRequest, QuoteResponse,
     ShowTariffRequest, ShowTariffResponse, TariffEvent, TariffHistoryRequest, TariffVersion,
 };
+use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 use types::UtcMs;
 
 use super::status;
+use crate::metric::names;
 use crate::store::Core;
 use crate::tariffs::{Author, TariffError, Tariffs, utc_now};
 
@@ -44,6 +46,13 @@ impl TariffDesk {
         done.unwrap_or_else(|error| Err(Status::internal(format!("tariff: {error}"))))
     }
 
+    /// Sessions whose clients are told of the version in force by the ledger.
+    async fn told(&self) -> u32 {
+        let Some((version, since)) = self.core.tariffs().in_force_since(utc_now()) else { return 0 };
+        let told = self.core.query(move |books| books.open_with_other_tariff(version.bits(), since).count()).await;
+        told.ok().and_then(|told| u32::try_from(told).ok()).unwrap_or(0)
+    }
+
     /// Lets go of versions that no session and no late request can need.
     async fn tidy(&self) {
         self.core.tariffs().narrow();
@@ -66,8 +75,16 @@ impl TariffService for TariffDesk {
         let permit = self.loads.try_acquire().map_err(|_| Status::resource_exhausted("other tariffs are being loaded"));
         let _permit = permit?;
         let upload = load::receive(request.into_inner()).await?;
-        let response = self.off_the_hot_path(move |tariffs| load::load(tariffs, &upload)).await?;
-        Ok(Response::new(response))
+        let dry_run = upload.is_dry_run();
+        let loaded = self.off_the_hot_path(move |tariffs| load::load(tariffs, &upload)).await;
+        let result = match &loaded {
+            Err(_) => "refused",
+            Ok(loaded) if !loaded.faults.is_empty() => "faulty",
+            Ok(_) if dry_run => "dry_run",
+            Ok(_) => "kept",
+        };
+        counter!(names::TARIFF_LOADS, "result" => result).increment(1);
+        loaded.map(Response::new)
     }
 
     async fn activate(
@@ -77,7 +94,7 @@ impl TariffService for TariffDesk {
         let request = request.into_inner();
         let author = author(request.activated_by, request.comment)?;
         let from = request.active_from_time.map(UtcMs);
-        let response = self
+        let mut response = self
             .off_the_hot_path(move |tariffs| {
                 let version = tariffs.find(&request.version).map_err(refused)?;
                 let entry = tariffs.activate(version, from, author).map_err(refused)?;
@@ -93,7 +110,10 @@ impl TariffService for TariffDesk {
                     before: entry.before.map(|before| before.to_string()),
                 })
             })
-            .await?;
+            .await
+            .inspect_err(|_| counter!(names::TARIFF_ACTIVATIONS, "result" => "refused").increment(1))?;
+        counter!(names::TARIFF_ACTIVATIONS, "result" => "ok").increment(1);
+        response.notified_sessions = self.told().await;
         self.tidy().await;
         Ok(Response::new(response))
     }
