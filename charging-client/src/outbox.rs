@@ -67,7 +67,7 @@ impl Outbox {
                 Some(Entry::Taken { number, request }) => {
                     next_number = next_number.max(number.saturating_add(1));
                     standing.insert(number, Some(record.position));
-                    kept.insert(number, request);
+                    kept.insert(number, *request);
                 }
                 Some(Entry::Done { number }) => {
                     next_number = next_number.max(number.saturating_add(1));

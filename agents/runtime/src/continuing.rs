@@ -79,7 +79,7 @@ impl Continuing {
             return 0;
         }
         let known = self.good.get(&(offer.tenant.clone(), payer.clone()));
-        if !known.is_some_and(|at| now.since(*at) <= self.limits.recent_ms) {
+        if known.is_none_or(|at| now.since(*at) > self.limits.recent_ms) {
             return 0;
         }
         let same = |other: &&CallMachine| {

@@ -185,7 +185,7 @@ impl Driver {
     /// Old requests that nobody answers must not keep everything since on disk.
     fn shorten(&mut self) {
         self.answers = self.answers.wrapping_add(1);
-        if self.answers % ANSWERS_A_LOOK != 0 {
+        if !self.answers.is_multiple_of(ANSWERS_A_LOOK) {
             return;
         }
         for (session_id, number) in self.shelf.holding_back() {

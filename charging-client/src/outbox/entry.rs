@@ -9,7 +9,7 @@ use types::charging::ChargingRequest;
 #[derive(Debug, PartialEq)]
 pub(super) enum Entry {
     /// Asked until it is done.
-    Taken { number: u64, request: ChargingRequest },
+    Taken { number: u64, request: Box<ChargingRequest> },
     /// Not asked again.
     Done { number: u64 },
 }
@@ -24,7 +24,7 @@ impl Entry {
             (VERSION, DONE) => Some(Self::Done { number }),
             (VERSION, TAKEN) => {
                 let request = v1::ChargingDataRequest::decode(message).ok()?.try_into().ok()?;
-                Some(Self::Taken { number, request })
+                Some(Self::Taken { number, request: Box::new(request) })
             }
             _ => None,
         }

@@ -94,7 +94,7 @@ fn a_disk_that_fails_says_so_for_each_request() {
 #[test]
 fn entries_of_other_versions_are_not_guessed() {
     let whole = entry::taken(7, &request(7));
-    assert_eq!(Entry::decode(&whole), Some(Entry::Taken { number: 7, request: request(7) }));
+    assert_eq!(Entry::decode(&whole), Some(Entry::Taken { number: 7, request: Box::new(request(7)) }));
     assert_eq!(Entry::decode(&entry::done(7)), Some(Entry::Done { number: 7 }));
     for (at, octet) in [(0, 2), (1, 9)] {
         let mut other = whole.clone();

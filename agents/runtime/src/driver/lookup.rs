@@ -127,13 +127,12 @@ impl CallDriver {
             return self.charging.settled(&session_id);
         };
         info!(switch = %self.switch, %session_id, "finishing a call that was over before the restart");
-        if self.create(session_id.clone(), |first| {
+        let created = self.create(session_id.clone(), |first| {
             first.append(&mut effects);
             machine
-        }) {
-            if let Some(key) = self.by_session.get(&session_id).copied() {
-                self.accept(key, Input::Charged(Box::new(answer)));
-            }
+        });
+        if created && let Some(key) = self.by_session.get(&session_id).copied() {
+            self.accept(key, Input::Charged(Box::new(answer)));
         }
     }
 
