@@ -88,10 +88,12 @@ impl Found<'_> {
 
 impl<'p> Search<'p> {
     pub(crate) fn new(plan: &'p Plan, query: &Query<'_>) -> Result<Self, Refusal> {
+        // First, because it waits for the memory: the rest is done meanwhile.
+        let number = Number::of(plan, query.destination);
         let tenant = plan.profiles.get(query.tenant).ok_or(Refusal::RatingPlanNotFound)?;
         let subjects = tenant.categories.get(query.category).ok_or(Refusal::RatingPlanNotFound)?;
         let first = profile_of(plan, subjects, query.subject).ok_or(Refusal::RatingPlanNotFound)?;
-        Ok(Self { plan, tenant, subjects, first, number: Number::of(plan, query.destination) })
+        Ok(Self { plan, tenant, subjects, first, number })
     }
 
     pub(crate) const fn tenant(&self) -> &'p TenantProfiles {
