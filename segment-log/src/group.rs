@@ -1,6 +1,7 @@
 //! Group commit: one thread owns the log, takes whatever is queued, writes it as one batch, syncs once, and answers in order.
 //!
-//! There is no waiting for more: while one batch is being synced the next one collects, so batches grow with the load.
+//! While one batch is being synced the next one collects, so batches grow with the load. Where many small batches would cost more than
+//! they are worth, [`GroupCommitOptions::sync_interval`] spaces them; nothing is answered sooner by it, and nothing before its sync.
 //!
 //! | when | `submit` | `try_submit` |
 //! |---|---|---|
@@ -16,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::log::Log;
@@ -29,12 +31,16 @@ pub struct GroupCommitOptions {
     pub queue_records: usize,
     /// Octets of payload that may wait; at least 1. A payload larger than this is taken when nothing else waits.
     pub queue_bytes: usize,
+    /// A batch begins no sooner than this after the one before it: a steady trickle of records then shares its syncs, and a record
+    /// that comes alone is written at once. A queue that is half full is not made to wait, nor is one that is closed. Zero: each
+    /// batch begins when the one before it is done.
+    pub sync_interval: Duration,
 }
 
 impl Default for GroupCommitOptions {
-    /// 8192 records and 32 MiB: at the measured 100k records a second of 1 KiB, under 100 ms of work.
+    /// 8192 records and 32 MiB: at the measured 100k records a second of 1 KiB, under 100 ms of work. No interval.
     fn default() -> Self {
-        Self { queue_records: 8192, queue_bytes: 32 * 1024 * 1024 }
+        Self { queue_records: 8192, queue_bytes: 32 * 1024 * 1024, sync_interval: Duration::ZERO }
     }
 }
 
@@ -71,6 +77,8 @@ struct Queue {
     bytes: usize,
     /// The thread waits for requests. Waking costs a system call even when nobody sleeps, so it is done only then.
     idle: bool,
+    /// The thread waits for the next batch to be due; a queue that fills up wakes it sooner.
+    spacing: bool,
     /// Callers wait for room.
     crowded: bool,
     /// No further requests, and why.
@@ -146,6 +154,7 @@ impl GroupCommit {
         let mut queue = self.shared.lock();
         while queue.stopped.is_none() && !queue.has_room(payload.len(), self.shared.options) {
             queue.crowded = true;
+            self.shared.hurry(&mut queue);
             queue = self.shared.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         self.push(queue, payload, completion)
@@ -159,8 +168,9 @@ impl GroupCommit {
     where
         C: FnOnce(Result<Position, Error>) + Send + 'static,
     {
-        let queue = self.shared.lock();
+        let mut queue = self.shared.lock();
         if queue.stopped.is_none() && !queue.has_room(payload.len(), self.shared.options) {
+            self.shared.hurry(&mut queue);
             let error = Error::QueueFull { records: queue.requests.len(), bytes: queue.bytes };
             return Err(Rejected { payload, completion, error });
         }
@@ -241,6 +251,9 @@ impl GroupCommit {
         }
         queue.bytes += payload.len();
         queue.requests.push_back(Request::Append { payload, completion: Box::new(completion) });
+        if queue.is_half_full(self.shared.options) {
+            self.shared.hurry(&mut queue);
+        }
         self.shared.wake(queue);
         Ok(())
     }
@@ -259,9 +272,20 @@ impl Queue {
             || (self.requests.len() < options.queue_records
                 && self.bytes.saturating_add(payload_bytes) <= options.queue_bytes)
     }
+
+    fn is_half_full(&self, options: GroupCommitOptions) -> bool {
+        self.requests.len() >= options.queue_records.div_ceil(2) || self.bytes >= options.queue_bytes.div_ceil(2)
+    }
 }
 
 impl Shared {
+    /// The next batch is not waited for any longer.
+    fn hurry(&self, queue: &mut Queue) {
+        if std::mem::take(&mut queue.spacing) {
+            self.work.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing that can panic runs under this lock, so what it guards is whole.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -286,6 +310,20 @@ impl Shared {
         self.room.notify_all();
     }
 
+    /// Nobody wakes the thread in this time for one more record, which spares both of them the system calls.
+    fn space<'a>(&self, mut queue: MutexGuard<'a, Queue>, due: Option<Instant>) -> MutexGuard<'a, Queue> {
+        let left = |due: Instant| Some(due.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        queue.spacing = queue.stopped.is_none() && !queue.is_half_full(self.options);
+        while queue.spacing
+            && queue.stopped.is_none()
+            && let Some(left) = due.and_then(left)
+        {
+            (queue, _) = self.work.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.spacing = false;
+        queue
+    }
+
     fn fail_queued(&self, error: &Error) {
         let requests = std::mem::take(&mut self.lock().requests);
         for request in requests {
@@ -296,9 +334,9 @@ impl Shared {
         }
     }
 
-    /// Waits for requests; `None` when stopped and drained.
-    fn take(&self) -> Option<VecDeque<Request>> {
-        let mut queue = self.lock();
+    /// Waits until `due`, and for requests; `None` when stopped and drained.
+    fn take(&self, due: Option<Instant>) -> Option<VecDeque<Request>> {
+        let mut queue = self.space(self.lock(), due);
         while queue.requests.is_empty() {
             if queue.stopped.is_some() {
                 return None;
@@ -323,7 +361,9 @@ fn complete(completion: Completion, outcome: Result<Position, Error>) -> bool {
 /// The thread: batches until stopped and drained.
 fn run(shared: &Shared, log: Log) {
     let mut batch = Batch { shared, log, waiting: Vec::new() };
-    while let Some(requests) = shared.take() {
+    let mut due = None;
+    while let Some(requests) = shared.take(due) {
+        due = Instant::now().checked_add(shared.options.sync_interval);
         for request in requests {
             batch.accept(request);
         }

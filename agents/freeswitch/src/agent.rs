@@ -23,7 +23,7 @@ use types::{MonoMs, SessionId, UtcMs};
 use crate::command::{self, Purpose};
 use crate::config::{FreeswitchConfig, SwitchConfig};
 use crate::lag::Lag;
-use crate::link::{Link, LinkEvent, LinkSettings, QUEUED_MESSAGES};
+use crate::link::{Frames, Link, LinkEvent, LinkSettings, QUEUED_MESSAGES};
 use crate::native::NativeCall;
 use crate::resync::Resync;
 use crate::socket::{SocketServer, SocketSettings};
@@ -78,8 +78,10 @@ impl Agent {
             return;
         }
         let (config, link_shutdown) = (&parts.config, CancellationToken::new());
+        let switch: Arc<str> = Arc::from(&*parts.switch.name);
         let settings = LinkSettings {
-            switch: Arc::from(&*parts.switch.name),
+            frames: Frames::of(&switch),
+            switch: Arc::clone(&switch),
             address: parts.switch.address.clone(),
             password: parts.password,
             heartbeat_timeout: config.heartbeat_timeout.std(),
@@ -90,7 +92,7 @@ impl Agent {
         let (link, link_task) = Link::start(settings, link_shutdown.clone());
         let socket = SocketServer::start(SocketSettings::of(config, &parts.switch), parts.shutdown.clone());
         let agent = Self {
-            switch: Arc::from(&*parts.switch.name),
+            switch,
             config: parts.config,
             driver: parts.driver,
             link,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use agent_runtime::{Backoff, names};
 use futures_util::StreamExt;
-use metrics::{counter, gauge};
+use metrics::{Counter, counter, gauge};
 use protocol_codecs::Masked;
 use protocol_codecs::esl::{ApiCall, ApiResponse, EslCodec, EslError, Event, Frame, MessageError};
 use tokio::net::TcpStream;
@@ -57,6 +57,23 @@ pub(crate) struct LinkSettings {
     pub(crate) reconnect_longest: Duration,
     /// Messages that wait each way at most; [`QUEUED_MESSAGES`] but in tests.
     pub(crate) queued_messages: usize,
+    pub(crate) frames: Frames,
+}
+
+/// How many frames went each way; the counters are looked up once, not for each frame.
+#[derive(Debug, Clone)]
+pub(crate) struct Frames {
+    received: Counter,
+    sent: Counter,
+}
+
+impl Frames {
+    pub(crate) fn of(switch: &Arc<str>) -> Self {
+        Self {
+            received: counter!(names::FRAMES_IN, "switch" => Arc::clone(switch)),
+            sent: counter!(names::FRAMES_OUT, "switch" => Arc::clone(switch)),
+        }
+    }
 }
 
 /// The agent's end of the connections' task.
@@ -226,7 +243,7 @@ impl LinkTask {
 async fn next_frame(settings: &LinkSettings, connection: &mut Connection) -> Result<Frame, LinkFault> {
     loop {
         let item = connection.next().await.ok_or(LinkFault::Closed)??;
-        counter!(names::FRAMES_IN, "switch" => Arc::clone(&settings.switch)).increment(1);
+        settings.frames.received.increment(1);
         match item {
             Ok(frame) => return Ok(frame),
             Err(error) => skipped(settings, &error),

@@ -58,7 +58,11 @@ fn start(
 ) -> Result<Opened, JournalError> {
     let (recent, undecodable) = recent_ids(&log, options.recent_ids, keys)?;
     let recovered = Recovered { log: recovered, recent_ids: recent.durable(), undecodable };
-    let bounds = GroupCommitOptions { queue_records: options.queue_records, queue_bytes: options.queue_bytes };
+    let bounds = GroupCommitOptions {
+        queue_records: options.queue_records,
+        queue_bytes: options.queue_bytes,
+        sync_interval: options.sync_interval.std(),
+    };
     Ok(Opened { group: GroupCommit::start(log, bounds)?, recent, recovered })
 }
 

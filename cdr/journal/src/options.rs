@@ -36,6 +36,10 @@ pub struct JournalOptions {
     pub queue_records: usize,
     /// Octets that may wait for the disk; at least 1.
     pub queue_bytes: usize,
+    /// The disk is made to keep what was written at most this often, so that records of a busy switch share its work; one that comes
+    /// alone is written at once. None counts as taken any sooner, and the process killed in this time loses those that were not. 0:
+    /// as often as the disk can.
+    pub sync_interval: ConfigDuration,
     /// How many of the latest `recordId`s are known, so that a record written again is not stored again.
     pub recent_ids: usize,
     /// Free space on the disk, in octets, below which no new chargeable calls are accepted; the rest is for the records of
@@ -67,6 +71,7 @@ impl Default for JournalOptions {
             segment_bytes: 16 * 1024 * 1024,
             queue_records: 8192,
             queue_bytes: 32 * 1024 * 1024,
+            sync_interval: ConfigDuration::from_ms(0),
             recent_ids: 100_000,
             reserve_bytes: 256 * 1024 * 1024,
             space_interval: ConfigDuration::from_s(1),

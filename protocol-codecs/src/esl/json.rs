@@ -16,7 +16,8 @@ use super::fields::{Fields, FieldsBuilder};
 
 /// Reads one object. The flag says that bytes were not UTF-8 and became U+FFFD.
 pub fn fields(json: &[u8]) -> Result<(Fields, bool), MessageError> {
-    let text = String::from_utf8_lossy(json);
+    // The check alone reads words of bytes, the replacement each byte.
+    let text = std::str::from_utf8(json).map_or_else(|_| String::from_utf8_lossy(json), Cow::Borrowed);
     let lossy_utf8 = matches!(text, Cow::Owned(_));
     let mut reading = Reading { builder: FieldsBuilder::for_body(text.len()), fault: None };
     let mut parser = serde_json::Deserializer::from_str(&text);

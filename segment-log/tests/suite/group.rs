@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
 
 use segment_log::fault::{Crash, Failure, FaultStorage};
 use segment_log::{Error, ErrorClass, GroupCommit, GroupCommitOptions, Operation, Position};
@@ -9,7 +10,11 @@ use segment_log::{Error, ErrorClass, GroupCommit, GroupCommitOptions, Operation,
 use crate::support::{payload, payloads, reopen};
 
 fn start(disk: &FaultStorage, queue_records: usize, queue_bytes: usize) -> GroupCommit {
-    GroupCommit::start(reopen(disk).0, GroupCommitOptions { queue_records, queue_bytes }).unwrap()
+    GroupCommit::start(
+        reopen(disk).0,
+        GroupCommitOptions { queue_records, queue_bytes, ..GroupCommitOptions::default() },
+    )
+    .unwrap()
 }
 
 /// For records that must succeed.
@@ -232,7 +237,8 @@ fn many_threads_submit_and_all_is_there_once() {
     const EACH: usize = 500;
     let directory = tempfile::tempdir().unwrap();
     let (log, _) = segment_log::Log::open_dir(directory.path(), segment_log::Options::default()).unwrap();
-    let writer = GroupCommit::start(log, GroupCommitOptions { queue_records: 16, queue_bytes: 1 << 20 }).unwrap();
+    let writer =
+        GroupCommit::start(log, GroupCommitOptions { queue_records: 16, ..GroupCommitOptions::default() }).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let writer = &writer;
@@ -260,8 +266,66 @@ fn many_threads_submit_and_all_is_there_once() {
 fn a_queue_of_nothing_is_refused() {
     for (records, bytes) in [(0, 1), (1, 0)] {
         let (log, _) = reopen(&FaultStorage::new());
-        let error =
-            GroupCommit::start(log, GroupCommitOptions { queue_records: records, queue_bytes: bytes }).unwrap_err();
+        let error = GroupCommit::start(
+            log,
+            GroupCommitOptions { queue_records: records, queue_bytes: bytes, ..GroupCommitOptions::default() },
+        )
+        .unwrap_err();
         assert!(matches!(error, Error::OptionOutOfRange { .. }));
     }
+}
+
+/// A writer that is never due again by itself, after its first batch.
+fn spaced(disk: &FaultStorage, queue_records: usize) -> GroupCommit {
+    let sync_interval = Duration::from_secs(3600);
+    let options = GroupCommitOptions { queue_records, sync_interval, ..GroupCommitOptions::default() };
+    let writer = GroupCommit::start(reopen(disk).0, options).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    writer.submit(b"first".to_vec(), move |outcome| sender.send(outcome).unwrap()).unwrap();
+    assert!(receiver.recv().unwrap().is_ok(), "the first one is written at once");
+    writer
+}
+
+#[test]
+fn batches_are_spaced_and_nothing_is_answered_before_its_sync() {
+    let disk = FaultStorage::new();
+    let (writer, answered) = (spaced(&disk, 100), Arc::new(AtomicUsize::new(0)));
+    let before = disk.count(Operation::Sync);
+    for number in 0..10 {
+        let answered = Arc::clone(&answered);
+        let completion = move |outcome: Result<Position, Error>| {
+            outcome.unwrap();
+            answered.fetch_add(1, Ordering::Relaxed);
+        };
+        writer.submit(payload(number, 20), completion).unwrap();
+    }
+    let waiting = (answered.load(Ordering::Relaxed), writer.queued(), writer.durable().index());
+    assert_eq!((waiting, disk.count(Operation::Sync)), ((0, 10, 1), before));
+    assert_eq!(writer.close().unwrap().index(), 11, "a close does not wait");
+    assert_eq!((answered.load(Ordering::Relaxed), disk.count(Operation::Sync) - before), (10, 1));
+}
+
+#[test]
+fn a_queue_that_fills_up_ends_the_wait() {
+    let disk = FaultStorage::new();
+    let writer = spaced(&disk, 8);
+    for round in 1..=3 {
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..4 {
+            let sender = sender.clone();
+            writer.submit(payload(number, 20), move |outcome| sender.send(outcome).unwrap()).unwrap();
+        }
+        assert_eq!(receiver.iter().take(4).filter(Result::is_ok).count(), 4, "round {round}");
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_power_failure_during_the_wait_takes_only_what_was_not_answered() {
+    let disk = FaultStorage::new();
+    let writer = spaced(&disk, 100);
+    writer.submit(b"second".to_vec(), |outcome| assert!(outcome.is_err())).unwrap();
+    disk.crash(Crash::DropUnsynced);
+    assert!(writer.close().is_err());
+    assert_eq!(payloads(&reopen(&disk).0), [b"first"]);
 }

@@ -30,6 +30,10 @@ pub(super) const COMMENTS: &[Comment] = &[
         "shutdown_deadline",
         "How long a shutdown may take before the process gives up (exit 3) and says what was left.",
     ),
+    Comment::new(
+        "agent_threads",
+        "Threads that carry the calls of all agents of this process. One is the cheapest for each call and carries over a thousand new calls a second; more are for processes with several busy switches.",
+    ),
     Comment::new("log", "Logs go to standard error."),
     Comment::new(
         "log.level",
@@ -158,6 +162,10 @@ pub(super) const COMMENTS: &[Comment] = &[
     Comment::new(
         "journal.on_disk_error",
         "After a failed write or fsync: \"refuse_calls\" (no new calls until the disk works again, tried each space_interval) or \"stop\" (the process ends; what starts it again must do so).",
+    ),
+    Comment::new(
+        "journal.sync_interval",
+        "The disk is made to keep what was written at most this often, so that the records of a busy switch share its work; one that comes alone is written at once. No record counts as taken before. 0: as often as the disk can.",
     ),
     Comment::new(
         "journal.keep_days",

@@ -112,6 +112,9 @@ impl Config {
         let (journal, sinks) = read_journal(&mut root, faults);
         let agents = read_agents(&mut root, faults);
         let top: Option<TopLevel> = root.read(TABLES, faults);
+        if let Some(top) = &top {
+            root.report(top.faults(), faults);
+        }
         let config = Self {
             top: top?,
             log: log?,

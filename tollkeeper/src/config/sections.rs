@@ -16,11 +16,22 @@ pub struct TopLevel {
     pub data_dir: PathBuf,
     /// How long a shutdown may take before the process gives up and says what was left.
     pub shutdown_deadline: ConfigDuration,
+    /// Threads that carry the calls of all agents of this process.
+    pub agent_threads: u16,
 }
 
 impl Default for TopLevel {
     fn default() -> Self {
-        Self { data_dir: "tollkeeper-data".into(), shutdown_deadline: ConfigDuration::from_s(20) }
+        Self { data_dir: "tollkeeper-data".into(), shutdown_deadline: ConfigDuration::from_s(20), agent_threads: 1 }
+    }
+}
+
+impl TopLevel {
+    /// What is wrong with the values: key and remedy.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let possible = (1..=256).contains(&self.agent_threads);
+        let fault = ("agent_threads", format!("is {}, must be between 1 and 256", self.agent_threads));
+        (!possible).then_some(fault).into_iter().collect()
     }
 }
 
@@ -199,6 +210,8 @@ pub struct JournalConfig {
     pub queue_records: usize,
     /// Octets that may wait for the disk.
     pub queue_bytes: usize,
+    /// The disk is made to keep what was written at most this often. 0: as often as it can.
+    pub sync_interval: ConfigDuration,
     /// How many of the latest record ids are known, so that a copy is not stored again.
     pub recent_ids: usize,
     /// How often free space is measured and, after a disk error, recovery tried.
@@ -218,6 +231,7 @@ impl Default for JournalConfig {
             segment_bytes: options.segment_bytes,
             queue_records: options.queue_records,
             queue_bytes: options.queue_bytes,
+            sync_interval: ConfigDuration::from_ms(10),
             recent_ids: options.recent_ids,
             space_interval: options.space_interval,
         }
@@ -231,6 +245,7 @@ impl JournalConfig {
             segment_bytes: self.segment_bytes,
             queue_records: self.queue_records,
             queue_bytes: self.queue_bytes,
+            sync_interval: self.sync_interval,
             recent_ids: self.recent_ids,
             reserve_bytes: self.reserve_bytes,
             space_interval: self.space_interval,
@@ -253,6 +268,11 @@ impl JournalConfig {
         }
         if (1..1000).contains(&self.segment_age.ms()) {
             faults.push(("segment_age", format!("is {}, must be 0 or at least 1s", self.segment_age)));
+        }
+        if self.sync_interval.ms() > 1000 {
+            let text =
+                format!("is {}, must be at most 1s: a process that is killed loses what is newer", self.sync_interval);
+            faults.push(("sync_interval", text));
         }
         if self.space_interval.ms() == 0 {
             faults.push((

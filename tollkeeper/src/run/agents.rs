@@ -1,10 +1,15 @@
 //! The agents of this process, and their way to the core.
+//!
+//! They have threads of their own, one unless configured otherwise: everything of a call then happens on that thread, without the
+//! system calls and switches by which threads hand work to each other, and without waiting for whoever ships records or asks for
+//! metrics. At 200 calls a second the same work on all processors' threads took a quarter more of a processor.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use charging_client::{ChargingTransport, Client, GrpcTransport};
 use charging_server::Core;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -21,12 +26,21 @@ pub(super) struct Agents {
     grpc: Option<Arc<GrpcTransport>>,
     clients: Vec<Client>,
     tasks: Mutex<JoinSet<Box<str>>>,
+    threads: Handle,
     pub(super) shutdown: CancellationToken,
+}
+
+/// The threads of the agents.
+pub(super) fn runtime(config: &Config) -> anyhow::Result<Runtime> {
+    let threads = usize::from(config.top.agent_threads);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(threads).thread_name("agents").enable_all().build().context("starting the agents' threads")
 }
 
 impl Agents {
     /// None yet; only the way to the core.
-    pub(super) fn new(config: &Config, core: Option<&Core>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, core: Option<&Core>, threads: &Handle) -> anyhow::Result<Self> {
+        let _on_them = threads.enter();
         let mut grpc = None;
         let transport: Option<Arc<dyn ChargingTransport>> = match core {
             _ if !config.charging.addresses.is_empty() && !config.agents.is_empty() => {
@@ -38,7 +52,8 @@ impl Agents {
             Some(core) => Some(Arc::new(InProcessTransport::new(core.clone()))),
             None => None,
         };
-        Ok(Self { transport, grpc, clients: Vec::new(), tasks: Mutex::default(), shutdown: CancellationToken::new() })
+        let (tasks, shutdown) = (Mutex::default(), CancellationToken::new());
+        Ok(Self { transport, grpc, clients: Vec::new(), tasks, threads: threads.clone(), shutdown })
     }
 
     /// Starts them all.
@@ -49,6 +64,8 @@ impl Agents {
         readiness: &Readiness,
     ) -> anyhow::Result<Self> {
         let (Some(transport), Some(records)) = (&self.transport, records) else { return Ok(self) };
+        let threads = self.threads.clone();
+        let _on_them = threads.enter();
         let mut tasks = JoinSet::new();
         let mut place = AgentPlace {
             data_dir: &config.top.data_dir,

@@ -37,9 +37,10 @@ use signals::Signals;
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
+    let for_agents = agents::runtime(&config)?;
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let process = Process::start(&config).await?;
+        let process = Process::start(&config, for_agents.handle()).await?;
         let cause = process.watch(&mut signals).await;
         let left = tokio::select! {
             left = process.drain(config.top.shutdown_deadline.std()) => left,
@@ -49,6 +50,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     });
     // What is still blocked has been named.
     runtime.shutdown_background();
+    for_agents.shutdown_background();
     let (cause, left) = ended?;
     if !left.is_empty() {
         let left = left.join("; ");
@@ -91,7 +93,7 @@ struct Api {
 }
 
 impl Process {
-    async fn start(config: &Config) -> anyhow::Result<Self> {
+    async fn start(config: &Config, for_agents: &tokio::runtime::Handle) -> anyhow::Result<Self> {
         let data_dir = &config.top.data_dir;
         let metrics = exports::install()?;
         std::fs::create_dir_all(data_dir).with_context(|| {
@@ -106,7 +108,7 @@ impl Process {
             bound.grpc = Some(grpc);
             api = Some(server);
         }
-        let agents = Agents::new(config, core.as_ref())?;
+        let agents = Agents::new(config, core.as_ref(), for_agents)?;
         let exports = Exports::new(metrics, &agents, records.as_ref());
         let readiness = Arc::new(Readiness::new(config, exports, agents.transport(), records.as_ref()));
         let (address, http) = http::serve(config.http.listen, Arc::clone(&readiness)).await?;

@@ -73,6 +73,11 @@ fn each_mistake_is_told_with_place_and_remedy() {
             "t.toml:3:28: charging.addresses[1]: must be http://host:port, such as \"http://127.0.0.1:7440\"",
         ),
         ("[journal]\nsink = 3", "t.toml:2:8: journal.sink: must be a list of tables: write [[journal.sink]]"),
+        ("agent_threads = 0\n[core]\n", "t.toml:1:17: agent_threads: is 0, must be between 1 and 256"),
+        (
+            "[core]\n[journal]\nsync_interval = \"2s\"",
+            "t.toml:3:17: journal.sync_interval: is 2s, must be at most 1s: a process that is killed loses what is newer",
+        ),
         ("[core\n", "t.toml:1:6: unclosed table, expected `]`"),
     ];
     for (text, expected) in rows {

@@ -1,11 +1,8 @@
 //! The connection that carries api calls. Each has exactly one answer, in the order of the calls, and its own deadline.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use agent_runtime::names;
 use futures_util::SinkExt;
-use metrics::counter;
 use protocol_codecs::Class;
 use protocol_codecs::esl::{ApiCall, Command, Frame};
 use tokio::sync::mpsc;
@@ -32,9 +29,7 @@ pub(super) async fn serve(
                 Ok(frame) => commands.take(frame),
                 Err(fault) => Err(fault),
             },
-            Some((purpose, call)) = to_send.recv(), if commands.unanswered.len() < IN_FLIGHT => {
-                commands.call(purpose, call).await
-            }
+            Some(first) = to_send.recv(), if commands.has_room() => commands.call(first, to_send).await,
             () = deadline(due) => Err(LinkFault::Unanswered(settings.reply_timeout)),
             () = shutdown.cancelled() => return commands.flush(to_send).await,
             // An agent that died has said its last word, too.
@@ -72,22 +67,43 @@ impl Commands<'_> {
         }
     }
 
-    async fn call(&mut self, purpose: Purpose, call: ApiCall) -> Result<(), LinkFault> {
+    fn has_room(&self) -> bool {
+        self.unanswered.len() < IN_FLIGHT
+    }
+
+    /// This one and those that wait behind it, in one write.
+    async fn call(
+        &mut self,
+        first: (Purpose, ApiCall),
+        to_send: &mut mpsc::Receiver<(Purpose, ApiCall)>,
+    ) -> Result<(), LinkFault> {
         let limit = self.settings.reply_timeout;
+        let writing = async {
+            let mut next = Some(first);
+            while let Some((purpose, call)) = next {
+                self.add(purpose, call).await?;
+                next = if self.has_room() { to_send.try_recv().ok() } else { None };
+            }
+            Ok(SinkExt::<Command>::flush(&mut self.connection).await?)
+        };
+        timeout(limit, writing).await.unwrap_or(Err(LinkFault::Unanswered(limit)))
+    }
+
+    /// Written with the next flush.
+    async fn add(&mut self, purpose: Purpose, call: ApiCall) -> Result<(), LinkFault> {
         debug!(switch = %self.settings.switch, ?purpose, call = call.name(), "calling");
-        match timeout(limit, self.connection.send(Command::Api(call))).await {
-            Err(_) => Err(LinkFault::Unanswered(limit)),
-            Ok(Err(error)) if error.class() == Class::Refused => {
+        match self.connection.feed(Command::Api(call)).await {
+            Err(error) if error.class() == Class::Refused => {
                 // Nothing was written and the stream is in step: what a caller made unsendable is that call's matter.
                 count_error(self.settings, error.class().as_str());
                 let reason = &error as &dyn std::error::Error;
                 error!(switch = %self.settings.switch, error = reason, "a command cannot be sent");
                 self.tell(LinkEvent::Reply(purpose, None))
             }
-            Ok(Err(error)) => Err(error.into()),
-            Ok(Ok(())) => {
-                counter!(names::FRAMES_OUT, "switch" => Arc::clone(&self.settings.switch)).increment(1);
-                self.unanswered.push_back((Instant::now() + limit, purpose));
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.settings.frames.sent.increment(1);
+                self.unanswered.push_back((Instant::now() + self.settings.reply_timeout, purpose));
                 Ok(())
             }
         }
@@ -95,8 +111,8 @@ impl Commands<'_> {
 
     /// What is queued is the last of it.
     async fn flush(&mut self, to_send: &mut mpsc::Receiver<(Purpose, ApiCall)>) -> LinkFault {
-        while let Ok((purpose, call)) = to_send.try_recv() {
-            if let Err(fault) = self.call(purpose, call).await {
+        while let Ok(first) = to_send.try_recv() {
+            if let Err(fault) = self.call(first, to_send).await {
                 return fault;
             }
         }

@@ -3,11 +3,7 @@
 //! Which run of the switch this is only events tell. So one api call is made in the background: its result is an event,
 //! and shows that events come at all.
 
-use std::sync::Arc;
-
-use agent_runtime::names;
 use futures_util::SinkExt;
-use metrics::counter;
 use protocol_codecs::esl::{ApiCall, Command, EslCodec, Event, EventFormat, EventName, Frame, Outcome};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -118,7 +114,7 @@ fn take_early(settings: &LinkSettings, frame: Frame, early: &mut Vec<Event>) -> 
 }
 
 async fn say(settings: &LinkSettings, connection: &mut Connection, command: &Command) -> Result<(), LinkFault> {
-    counter!(names::FRAMES_OUT, "switch" => Arc::clone(&settings.switch)).increment(1);
+    settings.frames.sent.increment(1);
     Ok(connection.send(command).await?)
 }
 

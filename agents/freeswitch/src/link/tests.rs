@@ -18,6 +18,7 @@ fn settings(address: String, queued_messages: usize) -> LinkSettings {
         reply_timeout: Duration::from_secs(5),
         reconnect_longest: Duration::from_millis(200),
         queued_messages,
+        frames: Frames::of(&Arc::from("fs1")),
     }
 }
 

@@ -8,7 +8,7 @@ use cdr_model::{CallRecord, Parties, RecordType};
 use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
 use metrics::histogram;
 use tokio::time::Instant;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, debug_span, info_span};
 use types::UtcMs;
 use types::charging::{ChargingAnswer, ChargingRequest, FailureHandling};
 
@@ -159,7 +159,7 @@ impl CallDriver {
         let (request_number, operation) = (request.request_number, request.operation);
         let deadline = (operation == Operation::Initial).then_some(self.authorise_timeout);
         let sent = Instant::now();
-        let span = info_span!("charge", request_number, operation = ?operation);
+        let span = debug_span!("charge", request_number, operation = ?operation);
         // Into the queue of the session here, in the order of the machine; only the waiting is a task.
         let submitted = self.charging.submit(request);
         let waiting = async move {

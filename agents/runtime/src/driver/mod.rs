@@ -23,7 +23,7 @@ use agent_call::{Answer, CallEnd, CallMachine, CallOffer, CallSettings, Command,
 use cdr_journal::Journal;
 use cdr_model::CallRecord;
 use charging_client::{Client, Recovered};
-use metrics::{counter, gauge};
+use metrics::{Gauge, counter, gauge};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
@@ -112,6 +112,8 @@ pub struct CallDriver {
     /// Answers to TERMINATIONs from before the start, until the core has listed its sessions.
     recovered: Vec<Recovered>,
     continuing: Continuing,
+    /// Looked up once: it is set after each step.
+    calls_open: Gauge,
 }
 
 /// A record is durable, or failed.
@@ -127,6 +129,7 @@ impl CallDriver {
     pub fn new(parts: DriverParts) -> Self {
         cdr_model::numbering::load();
         Self {
+            calls_open: gauge!(names::CALLS_OPEN, "switch" => Arc::clone(&parts.switch)),
             switch: parts.switch,
             settings: Arc::new(parts.settings),
             authorise_timeout: parts.authorise_timeout,
@@ -316,7 +319,7 @@ impl CallDriver {
             }
             () = sleep_until(due) => self.fire_timers(),
         }
-        gauge!(names::CALLS_OPEN, "switch" => self.label()).set(u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
+        self.calls_open.set(u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
     }
 
     fn fire_timers(&mut self) {

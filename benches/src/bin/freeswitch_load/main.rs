@@ -34,6 +34,9 @@ struct Options {
     /// Fails when an agent in a process of its own takes more of one core than this, in percent, for three events a call.
     #[arg(long, default_value_t = 15)]
     at_most: u64,
+    /// Measures nothing but the agent in a process of its own with three events a call: what the limit is for.
+    #[arg(long)]
+    briefly: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -48,9 +51,11 @@ fn main() -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&target)?;
     let folder = tempfile::Builder::new().prefix("freeswitch-load-").tempdir_in(target)?;
     let mut report = report::Report { load_before: machine::load_average()?, ..report::Report::default() };
-    for detail in [Detail::Three, Detail::All] {
+    let (details, processes): (&[Detail], &[bool]) =
+        if options.briefly { (&[Detail::Three], &[true]) } else { (&[Detail::Three, Detail::All], &[true, false]) };
+    for &detail in details {
         let script = Arc::new(Script::recorded(detail)?);
-        for apart in [true, false] {
+        for &apart in processes {
             let plan = phase::Plan { rate: options.rate, seconds: options.seconds, apart };
             let place = folder.path().join(format!("{detail:?}-{apart}"));
             std::fs::create_dir_all(&place)?;
@@ -59,7 +64,8 @@ fn main() -> anyhow::Result<ExitCode> {
             eprintln!("{}", serde_json::to_string(&outcome)?);
             report.agents.push(outcome);
         }
-        for who in [reader::Who::Ours, reader::Who::Theirs] {
+        let readers: &[reader::Who] = if options.briefly { &[] } else { &[reader::Who::Ours, reader::Who::Theirs] };
+        for &who in readers {
             eprintln!("{}: {} s of calls", who.name(), options.seconds);
             let outcome = reader::run(who, options.rate, options.seconds, &script)?;
             eprintln!("{}", serde_json::to_string(&outcome)?);

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
@@ -34,18 +34,19 @@ where
         line.put("level", event.metadata().level().as_str());
         line.put("target", event.metadata().target());
         event.record(&mut line);
-        let mut spans = Vec::new();
+        let mut before = ",\"spans\":[";
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<JsonFields>>().map(|fields| serde_json::from_str(fields));
-            let mut fields: Map<String, Value> = fields.and_then(Result::ok).unwrap_or_default();
-            fields.insert("name".to_owned(), span.name().into());
-            spans.push(fields);
+            let fields = extensions.get::<FormattedFields<JsonFields>>().map(|fields| fields.fields.as_str());
+            // An object already, written when the span began.
+            let fields =
+                fields.and_then(|text| text.strip_prefix('{')?.strip_suffix('}')).filter(|text| !text.is_empty());
+            let comma = if fields.is_some() { "," } else { "" };
+            write!(line.text, "{before}{{\"name\":\"{}\"{comma}{}}}", span.name(), fields.unwrap_or_default())?;
+            before = ",";
         }
-        if !spans.is_empty() {
-            line.put("spans", &spans);
-        }
-        writeln!(writer, "{}}}", line.text)
+        let spans_end = if before == "," { "]" } else { "" };
+        writeln!(writer, "{}{spans_end}}}", line.text)
     }
 }
 
@@ -110,6 +111,7 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex, PoisonError};
 
+    use serde_json::Map;
     use tracing::{info_span, warn};
 
     use super::*;
