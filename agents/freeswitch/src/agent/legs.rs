@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use agent_call::{CallOffer, Phase, SwitchEvent};
-use protocol_codecs::esl::Event;
+use protocol_codecs::esl::{ApiCall, Event, HangupCause};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use types::charging::SubscriberId;
 use types::{DurationMs, LegId, ReleaseCause, SessionId, UtcMs};
 
 use super::Agent;
-use crate::command;
+use crate::command::{self, Purpose};
 use crate::native::{self, NativeCall};
 use crate::translate::{self, Moved};
 
@@ -28,6 +28,8 @@ pub(crate) struct Legs {
     partners: HashMap<String, SessionId>,
     /// Legs that were sent elsewhere, or that outlived the leg they talked to.
     sent: HashMap<String, Sent>,
+    /// Channels whose admitted call was over before anybody answered, and since when: what they called must not talk.
+    given_up: HashMap<String, Instant>,
     /// Loopback legs that were let through because a session pays for the same number already.
     pub(crate) loopbacks: HashMap<String, SessionId>,
 }
@@ -125,6 +127,9 @@ impl Agent {
     ) {
         let (Some(channel), Some(other)) = (event.unique_id(), other) else { return };
         let sessions = self.carried(named, channel);
+        if !sessions.is_empty() && translate::consults_past_us(event) {
+            warn!(switch = %self.switch, leg_id = channel, "att_xfer to a leg that nobody is charged for: call over loopback/NUMBER/CONTEXT with tollkeeper_account");
+        }
         for session in &sessions {
             self.talks_to(session, &other);
             let waiting = self.calls.get(session).is_some_and(|call| call.on_answered_leg && call.answered.is_none());
@@ -225,13 +230,18 @@ impl Agent {
         }
         for session in own {
             let Some(offer) = self.offer_of(&session) else { continue };
-            let Some(other) = self.living_partner(&session, event) else { continue };
+            let left_behind = match moved {
+                Moved::HandedOver(waiting) if self.is_answered(&session) => Some(waiting.to_owned()),
+                _ => self.living_partner(&session, event),
+            };
+            let Some(other) = left_behind else { continue };
             let parent = LegId::new(channel);
             let blind = moved == Moved::Sent(&other);
             let sent = Sent { payer: offer.payer.clone(), from: offer, parent, by_callee: false, blind };
             self.legs.will_go_on(&other, sent);
             let away = self.calls.get(&session).is_some_and(|call| call.leg.is_some());
-            if !away && (blind || moved == Moved::Joined || moved == Moved::Parted(&other)) {
+            let goes_on = matches!(moved, Moved::Joined | Moved::HandedOver(_)) || moved == Moved::Parted(&other);
+            if !away && (blind || goes_on) {
                 self.follow(&session, &other);
             }
         }
@@ -260,6 +270,50 @@ impl Agent {
         self.legs.will_go_on(leg, sent);
     }
 
+    /// Its call is over, and nobody has answered.
+    pub(super) fn was_given_up(&mut self, session: &SessionId, channel: &str) {
+        let charged = self.calls.get(session).is_some_and(|call| call.admitted && call.answered.is_none());
+        if charged && self.offer_of(session).is_some_and(|offer| !offer.never_refuse) {
+            self.legs.given_up.insert(channel.to_owned(), Instant::now());
+        }
+    }
+
+    /// FreeSWITCH goes on ringing a leg that was brought together with one that did not stay (`intercept` by a stranger's
+    /// Replaces, seen on 1.11.2), keeps it when it answers, and no timeout of media ends it. Nobody pays for it.
+    pub(super) fn end_orphan(&mut self, event: &Event) -> bool {
+        let Some(channel) = event.unique_id() else { return false };
+        let orphaned = translate::called_by(event).is_some_and(|caller| self.legs.given_up.contains_key(caller));
+        let paid = [Some(channel), event.other_leg_unique_id()].into_iter().flatten();
+        let paid = paid.filter(|leg| !self.carried_by(leg).is_empty()).count() > 0;
+        if !orphaned || paid {
+            return false;
+        }
+        warn!(switch = %self.switch, leg_id = channel, "a leg was answered whose call is over: ended, nobody pays for it");
+        let cause = HangupCause::OriginatorCancel;
+        self.send((Purpose::Through(String::new()), ApiCall::UuidKill { unique_id: channel.to_owned(), cause }));
+        true
+    }
+
+    /// No leg rings for so long.
+    pub(crate) fn forget_given_up(&mut self) {
+        let longest = self.config.calls.maximum_ring.std().saturating_mul(2);
+        self.legs.given_up.retain(|_, since| since.elapsed() < longest);
+    }
+
+    /// The caller has left while the leg that he calls rings: its answer begins the call, as that of a leg that was called
+    /// from an answered one.
+    pub(super) fn rings_on(&mut self, session: &SessionId) -> bool {
+        let Some(call) = self.calls.get_mut(session).filter(|call| call.admitted && call.answered.is_none()) else {
+            return false;
+        };
+        (call.on_answered_leg, call.left_ringing) = (true, true);
+        true
+    }
+
+    fn is_answered(&self, session: &SessionId) -> bool {
+        self.calls.get(session).is_some_and(|call| call.answered.is_some())
+    }
+
     /// The leg that the payer of this call leaves behind, if it has not ended before.
     fn living_partner(&self, session: &SessionId, event: &Event) -> Option<String> {
         let call = self.calls.get(session)?;
@@ -269,7 +323,7 @@ impl Agent {
     }
 
     /// The talk goes on without the leg that carried it: backstop, cut and end are the other leg's from now on.
-    fn follow(&mut self, session: &SessionId, to: &str) {
+    pub(super) fn follow(&mut self, session: &SessionId, to: &str) {
         info!(switch = %self.switch, session_id = %session, leg_id = to, "the payer has transferred the call: the session follows the leg that talks");
         let call = self.calls.entry(session.clone()).or_default();
         let held = !std::mem::take(&mut call.holders).is_empty();

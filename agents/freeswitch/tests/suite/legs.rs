@@ -102,6 +102,95 @@ const CASES: &[Case] = &[
         left: ["9.94", "9.35"],
     },
     Case {
+        name: "attended_early_caller",
+        story: "a holds b, calls d, and brings the two together while d still rings",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 8.624s cost 0.09",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 3.564s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.26", "10"],
+    },
+    Case {
+        name: "attended_early_callee",
+        story: "b holds a, calls d from c, and brings a and d together while d still rings",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.640s cost 0.08",
+            "c 1002 +442071234567 START",
+            "c 1002 +442071234567 STOP Normal 2.540s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.92", "9.35"],
+    },
+    Case {
+        name: "attended_early_cancel",
+        story: "a holds b, calls d, and brings the two together, but b does not wait until d answers",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 3.582s cost 0.04",
+            "c 1001 +442071234567 EVENT Failed cost 0",
+        ],
+        calls: 2,
+        left: ["9.96", "10"],
+    },
+    Case {
+        name: "att_xfer",
+        story: "a talks to b, calls d over a loopback channel (att_xfer), and leaves the two together",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.740s cost 0.08",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 5.240s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.27", "10"],
+    },
+    Case {
+        name: "att_xfer_back",
+        story: "a talks to b, calls d (att_xfer), who hangs up, and talks to b again",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.240s cost 0.08",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 2.720s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.27", "10"],
+    },
+    Case {
+        name: "att_xfer_callee",
+        story: "b, whom a has called, calls d (att_xfer), and leaves a and d together",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701231002 START",
+            "a 1001 +491701231002 STOP Normal 7.741s cost 0.08",
+            "c 1002 +442071234567 START",
+            "c 1002 +442071234567 STOP Normal 5.261s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.92", "9.35"],
+    },
+    Case {
+        name: "att_xfer_early",
+        story: "a talks to b, calls d (att_xfer), and hangs up before d answers: FreeSWITCH ends them all",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 2.800s cost 0.03",
+            "c 1001 +442071234567 EVENT Failed cost 0",
+        ],
+        calls: 2,
+        left: ["9.97", "10"],
+    },
+    Case {
         name: "hold",
         story: "a holds b, then b holds a",
         change: |_| {},
@@ -229,7 +318,8 @@ async fn replay(stage: &mut Stage, recording: &Recording) -> BTreeMap<String, ch
         stage.switch.state().learn(event);
         stage.switch.play(&frame(body));
         stage.settle().await;
-        if event["Event-Name"] == "CHANNEL_PARK" {
+        // Legs that the switch keeps by itself wait for nobody.
+        if event["Event-Name"] == "CHANNEL_PARK" && event["Channel-State"] != "CS_PARK" {
             let times = parked.entry(channel.to_owned()).or_default();
             *times += 1;
             let verdicts = |stage: &Stage| {

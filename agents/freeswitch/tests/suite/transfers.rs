@@ -194,6 +194,79 @@ async fn a_redirection_past_us_is_ended() {
     }
 }
 
+/// The switch may tell that the leg waits again before it tells that its callee has redirected it (302): the caller does
+/// not pay for where that leads.
+#[tokio::test(start_paused = true)]
+async fn a_redirection_that_comes_before_the_end_of_the_callee_is_not_paid_by_the_caller() {
+    let (mut stage, mut a) = (stage("10.00", |_| {}).await, Call::new("a"));
+    a.parks(&mut stage).await;
+    a.is_routed(&mut stage).await;
+    stage.pass(1_000).await;
+    a.dialled = BRITAIN;
+    a.says(&mut stage, "CHANNEL_PARK", &[("variable_sip_redirected_to", "<sip:442071234567@127.0.0.1>")]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill a OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer a 44").is_empty(), "{:?}", stage.said());
+    a.hangs_up(&mut stage).await;
+    stage.eventually("all records", |stage| stage.records().len() == 2).await;
+    let mut records = stage.records();
+    records.sort_unstable();
+    assert_eq!(records, ["EVENT Failed 403 UNKNOWN_PAYER cost 0", "EVENT NoAnswer cost 0"]);
+    assert_eq!(stage.balance("1001"), crate::stage::money("10.00"));
+    stage.finish().await;
+}
+
+/// a has joined b and d; b sends d away: the call to b is over with b, and a does not pay for d twice.
+#[tokio::test(start_paused = true)]
+async fn a_session_follows_the_payer_once() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, b) = talking(&mut stage).await;
+    stage.pass(5_000).await;
+    a.ends(&mut stage, &[(BLIND, "ATTENDED_TRANSFER")]).await;
+    let d = called_by("z", "d", &stage);
+    says_as(&d, &mut stage, "CHANNEL_ANSWER").await;
+    b.says(&mut stage, "CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", "d")]).await;
+    stage.pass(4_000).await;
+    b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:d")]).await;
+    stage.expect_settled("ends with b", &["START", "STOP Normal 9.000s cost 0.09"], "9.91").await;
+    stage.finish().await;
+}
+
+/// A call that is calling on: the same number over a loopback channel is no second conversation. Once it talks, it is.
+#[tokio::test(start_paused = true)]
+async fn a_consultation_of_the_same_number_is_not_free() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (_, _) = talking(&mut stage).await;
+    let mut far = far_end("far", "a");
+    far.created_ms = stage.now();
+    far.says(&mut stage, "CHANNEL_PARK", &[]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill far OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer far").is_empty());
+    stage.agent.abort();
+}
+
+/// The one who called is gone, and the switch lets the leg ring on: when it answers it is ended, unless somebody pays.
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_answers_after_its_call_is_over_is_ended() {
+    for (other, ended) in [("stranger", true), ("c", false)] {
+        let (mut stage, mut a) = (stage("10.00", |_| {}).await, Call::new("a"));
+        a.parks(&mut stage).await;
+        a.is_routed(&mut stage).await;
+        let mut c = Call::new("c");
+        c.connects(&mut stage).await;
+        a.ends(&mut stage, &[("Hangup-Cause", "ATTENDED_TRANSFER")]).await;
+        stage.until("the attempt", |stage| stage.records().len() == 2).await;
+        stage.pass(12_000).await;
+        let b = called_by("a", "b", &stage);
+        b.says(&mut stage, "CHANNEL_ANSWER", &[("Other-Leg-Unique-ID", other)]).await;
+        let kills: &[&str] = if ended { &["uuid_kill b ORIGINATOR_CANCEL"] } else { &[] };
+        assert_eq!(stage.said_of("uuid_kill"), kills, "{other}");
+        // Of an uncharged call nobody knows anything.
+        called_by("unknown", "z", &stage).says(&mut stage, "CHANNEL_ANSWER", &[]).await;
+        assert_eq!(stage.said_of("uuid_kill"), kills, "{other}");
+        stage.agent.abort();
+    }
+}
+
 /// Card and IVR: the leg comes back, and each conversation is one of its own, to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn further_conversations_of_a_leg_are_sessions_of_their_own() {
@@ -219,7 +292,7 @@ async fn further_conversations_of_a_leg_are_sessions_of_their_own() {
     stage.expect_settled("two conversations", &records, "8.70").await;
     let unset = stage.switch.state().asked.iter().filter(|asked| asked.starts_with("uuid_setvar a api_on")).count();
     assert_eq!(unset, 1, "a further leg would arm it again");
-    assert_eq!(stage.switch.state().scheduled, []);
+    stage.until("no task stays behind", |stage| stage.switch.state().scheduled.is_empty()).await;
     stage.finish().await;
 }
 
@@ -388,7 +461,7 @@ async fn forwarding_is_paid_by_the_diverter() {
             (stage.balance("1001"), stage.balance("1002")),
             (crate::stage::money(balance), crate::stage::money(other))
         );
-        assert_eq!(stage.switch.state().scheduled, []);
+        stage.until("no task stays behind", |stage| stage.switch.state().scheduled.is_empty()).await;
         stage.finish().await;
     }
 }
