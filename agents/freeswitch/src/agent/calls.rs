@@ -149,10 +149,10 @@ impl Agent {
             self.ignored(other.unwrap_or("hangup_of_unknown_call"));
         }
         for session in ended {
+            self.was_given_up(&session, event.unique_id().unwrap_or_default());
             if translate::left_ringing(event) && self.rings_on(&session) {
                 continue;
             }
-            self.was_given_up(&session, event.unique_id().unwrap_or_default());
             let end = translate::hung_up(event, at, self.was_released(&session))?;
             let end = self.not_after_leaving(event, self.answered_as_its_own(&session, &named, end));
             self.keep_end(&session, event, &end);

@@ -106,6 +106,8 @@ pub struct CallDriver {
     owed: HashMap<SessionId, Vec<Arc<CallRecord>>>,
     draining: bool,
     ends_owed: bool,
+    #[cfg(test)]
+    next_panics: bool,
 }
 
 /// A record is durable, or failed.
@@ -148,6 +150,8 @@ impl CallDriver {
             owed: HashMap::new(),
             draining: false,
             ends_owed: false,
+            #[cfg(test)]
+            next_panics: false,
         }
     }
 
