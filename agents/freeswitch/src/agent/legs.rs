@@ -4,7 +4,7 @@
 //! that channel leaves it to others: a caller who transfers has the leg that he called still to pay for. So a channel may
 //! carry the session of another one, or several: its own, and that of the leg it was transferred to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use agent_call::{CallOffer, Phase, SwitchEvent};
@@ -28,6 +28,8 @@ pub(crate) struct Legs {
     partners: HashMap<String, SessionId>,
     /// Legs that were sent elsewhere, or that outlived the leg they talked to.
     sent: HashMap<String, Sent>,
+    /// Legs that wait for us and whose talk is not known to be over; oldest first.
+    waiting: VecDeque<Waiting>,
     /// Channels whose admitted call was over before anybody answered, and since when: what they called must not talk.
     given_up: HashMap<String, Instant>,
     /// Loopback legs that were let through because a session pays for the same number already.
@@ -49,7 +51,24 @@ pub(crate) struct Sent {
     pub(crate) blind: bool,
 }
 
+/// A leg that waits while the leg that it talked to is not known to have left: who has sent it here, the end of that one
+/// will tell, which FreeSWITCH reports a moment before or after.
+#[derive(Debug)]
+struct Waiting {
+    due: Instant,
+    channel: String,
+    named: SessionId,
+    other: Option<&'static str>,
+    at: UtcMs,
+    event: Event,
+}
+
 impl Legs {
+    /// When a leg has waited long enough for the end of another.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.waiting.front().map(|waiting| waiting.due)
+    }
+
     /// What the former connection told is no longer true of everything.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
@@ -64,6 +83,10 @@ impl Legs {
 
     pub(crate) fn take_sent(&mut self, channel: &str) -> Option<Sent> {
         self.sent.remove(channel)
+    }
+
+    pub(crate) fn is_sent(&self, channel: &str) -> bool {
+        self.sent.contains_key(channel)
     }
 
     fn will_go_on(&mut self, channel: &str, sent: Sent) {
@@ -245,12 +268,51 @@ impl Agent {
                 self.follow(&session, &other);
             }
         }
+        self.look_at_waiting(None);
+    }
+
+    /// True: the leg that this one talked to has not ended as far as we were told, so why it waits is not known yet.
+    pub(super) fn waits_too_early(
+        &mut self,
+        carried: &[SessionId],
+        named: &SessionId,
+        other: Option<&'static str>,
+        at: UtcMs,
+        event: &Event,
+    ) -> bool {
+        let Some(channel) = event.unique_id().filter(|channel| self.talks_on(channel, carried)) else { return false };
+        let (due, channel, event) = (Instant::now() + END_EXPECTED, channel.to_owned(), event.clone());
+        self.legs.waiting.push_back(Waiting { due, channel, named: named.clone(), other, at, event });
+        true
+    }
+
+    fn talks_on(&self, channel: &str, carried: &[SessionId]) -> bool {
+        let talks = |session: &SessionId| {
+            let call = self.calls.get(session);
+            let in_talk = |call: &NativeCall| call.answered.is_some() && call.other_leg.is_some();
+            self.driver.knows(session) && call.is_some_and(|call| in_talk(call) && call.other_ended.is_none())
+        };
+        carried.last().or(self.legs.partners.get(channel)).is_some_and(talks)
+    }
+
+    /// Legs whose former talk is over by now, and those that have waited for it long enough.
+    pub(super) fn look_at_waiting(&mut self, now: Option<Instant>) {
+        for waiting in std::mem::take(&mut self.legs.waiting) {
+            let carried = self.carried(&waiting.named, &waiting.channel);
+            let told = self.legs.is_sent(&waiting.channel) || !self.talks_on(&waiting.channel, &carried);
+            if told || now.is_some_and(|now| waiting.due <= now) {
+                self.waits_for_us(waiting.named, waiting.other, waiting.at, &waiting.event);
+            } else {
+                self.legs.waiting.push_back(waiting);
+            }
+        }
     }
 
     /// After its last event nothing more comes of a channel.
     pub(super) fn forget_leg(&mut self, event: &Event) {
         if let Some(channel) = event.unique_id() {
             self.legs.sent.remove(channel);
+            self.legs.waiting.retain(|waiting| waiting.channel != channel);
             self.legs.partners.remove(channel);
             self.legs.loopbacks.remove(channel);
             // Its calls may have to wait for the core yet; a new channel of the same id has no part in them.
@@ -393,6 +455,9 @@ impl Agent {
         }
     }
 }
+
+/// Seen: both ends of one transfer within 20 ms, in either order.
+const END_EXPECTED: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// More legs than are ever on their way from one talk to the next.
 const SENT_AT_ONCE: usize = 10_000;

@@ -50,6 +50,19 @@ impl Agent {
             return self.loopback_parked(named, event);
         }
         let carried = self.carried(&named, channel);
+        if answered && !self.legs.is_sent(channel) && self.waits_too_early(&carried, &named, other, at, event) {
+            return;
+        }
+        self.waits_for_us(named, other, at, event);
+    }
+
+    /// What it waits for is decided now.
+    pub(super) fn waits_for_us(&mut self, named: SessionId, other: Option<&'static str>, at: UtcMs, event: &Event) {
+        let Some(channel) = event.unique_id() else { return };
+        let answered = !matches!(event.answered_us(), Ok(None));
+        let context = event.text("Caller-Context").unwrap_or_default();
+        let ours = self.config.parked_contexts.iter().any(|ours| **ours == *context);
+        let carried = self.carried(&named, channel);
         if let Some(sent) = self.legs.take_sent(channel) {
             return self.sent_here(&carried, sent, answered, at, event);
         }

@@ -76,6 +76,19 @@ const CASES: &[Case] = &[
         left: ["9.31", "10"],
     },
     Case {
+        name: "blind_caller_late",
+        story: "a sends b to c by REFER; that b waits is told before that a has left",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 6.740s cost 0.07",
+            "b<a 1001 +442071234567 START",
+            "b<a 1001 +442071234567 STOP Normal 2.420s cost 0.65",
+        ],
+        calls: 1,
+        left: ["9.28", "10"],
+    },
+    Case {
         name: "attended_caller",
         story: "a holds b, calls d, and brings b and d together (REFER with Replaces)",
         change: |_| {},
@@ -314,27 +327,32 @@ async fn replay(stage: &mut Stage, recording: &Recording) -> BTreeMap<String, ch
     for (body, event) in &recording.events {
         stage.pass(u64::try_from(event_ms(event) - stage.now()).unwrap_or(0)).await;
         let Some(channel) = event.get("Unique-ID").and_then(|id| id.as_str()) else { continue };
+        if let Some(times) = parked.get(channel).copied() {
+            verdict(stage, channel, times).await;
+        }
         names.entry(channel.to_owned()).or_insert_with(|| letters.next().expect("few legs"));
         stage.switch.state().learn(event);
         stage.switch.play(&frame(body));
         stage.settle().await;
         // Legs that the switch keeps by itself wait for nobody.
         if event["Event-Name"] == "CHANNEL_PARK" && event["Channel-State"] != "CS_PARK" {
-            let times = parked.entry(channel.to_owned()).or_default();
-            *times += 1;
-            let verdicts = |stage: &Stage| {
-                let of_channel = [format!("uuid_transfer {channel} "), format!("uuid_kill {channel} ")];
-                let said = stage.said();
-                said.iter().filter(|said| of_channel.iter().any(|begin| said.starts_with(begin))).count()
-            };
-            let times = *times;
-            stage.until("the verdict", |stage| verdicts(stage) >= times).await;
-            for _ in 0..8 {
-                stage.settle().await;
-            }
+            *parked.entry(channel.to_owned()).or_default() += 1;
         }
     }
     names
+}
+
+/// Before the channel does anything more, it was told where to go.
+async fn verdict(stage: &mut Stage, channel: &str, times: usize) {
+    let verdicts = |stage: &Stage| {
+        let of_channel = [format!("uuid_transfer {channel} "), format!("uuid_kill {channel} ")];
+        let said = stage.said();
+        said.iter().filter(|said| of_channel.iter().any(|begin| said.starts_with(begin))).count()
+    };
+    stage.until("the verdict", |stage| verdicts(stage) >= times).await;
+    for _ in 0..8 {
+        stage.settle().await;
+    }
 }
 
 fn line(record: &CallRecord, names: &BTreeMap<String, char>) -> String {

@@ -210,7 +210,7 @@ async fn a_redirection_that_comes_before_the_end_of_the_callee_is_not_paid_by_th
     stage.eventually("all records", |stage| stage.records().len() == 2).await;
     let mut records = stage.records();
     records.sort_unstable();
-    assert_eq!(records, ["EVENT Failed 403 UNKNOWN_PAYER cost 0", "EVENT NoAnswer cost 0"]);
+    assert_eq!(records, ["EVENT Failed 403 UNKNOWN_PAYER cost 0", "EVENT Failed cost 0"]);
     assert_eq!(stage.balance("1001"), crate::stage::money("10.00"));
     stage.finish().await;
 }
@@ -229,6 +229,60 @@ async fn a_session_follows_the_payer_once() {
     b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:d")]).await;
     stage.expect_settled("ends with b", &["START", "STOP Normal 9.000s cost 0.09"], "9.91").await;
     stage.finish().await;
+}
+
+/// The leg that is left may have ended in the same moment, and its end be lost: it is asked for at once.
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_is_followed_is_asked_whether_it_is_there() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, _) = talking(&mut stage).await;
+    a.talks_until(&mut stage, 12_000).await;
+    stage.switch.state().channels.remove("b");
+    a.ends(&mut stage, &[(BLIND, "ATTENDED_TRANSFER")]).await;
+    // Well before the next proof of life.
+    stage.pass(3_000).await;
+    stage.until("STOP", |stage| stage.records().len() == 2).await;
+    assert!(stage.records()[1].ends_with("reconstructed"), "{:?}", stage.records());
+    stage.finish().await;
+}
+
+/// The callee sends the caller away, and the switch tells that the caller waits before it tells that the callee has left:
+/// it is the callee who pays. An operator who moves him is answered in half a second at the latest.
+#[tokio::test(start_paused = true)]
+async fn who_has_sent_a_leg_is_known_when_its_partner_has_ended() {
+    for sent in [true, false] {
+        let mut stage = stage("10.00", |_| {}).await;
+        stage.core.account("1002", "10.00");
+        let (mut a, mut b) = talking(&mut stage).await;
+        b.further.insert("variable_tollkeeper_account".into(), "1002".into());
+        stage.pass(5_000).await;
+        a.dialled = BRITAIN;
+        a.says(&mut stage, "CHANNEL_PARK", &[]).await;
+        stage.pass(20).await;
+        assert_eq!(stage.core.requests().len(), 1, "nobody was asked yet");
+        if sent {
+            b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:a")]).await;
+        } else {
+            stage.pass(500).await;
+        }
+        is_admitted("a", BRITAIN, &mut stage).await;
+        let payer = stage.core.requests().last().and_then(|request| request.subscribers.first().cloned());
+        let payer = payer.map(|payer| payer.value.expose().to_owned());
+        assert_eq!(payer.as_deref(), Some(if sent { "1002" } else { "1001" }));
+        stage.agent.abort();
+    }
+}
+
+/// Nor does a call pay that was refused.
+#[tokio::test(start_paused = true)]
+async fn a_loopback_leg_of_a_refused_call_is_refused() {
+    let (mut stage, mut a) = (stage("0.00", |_| {}).await, Call::new("a"));
+    a.parks(&mut stage).await;
+    a.is_routed(&mut stage).await;
+    far_end("l", "a").says(&mut stage, "CHANNEL_PARK", &[]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill l OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer l").is_empty());
+    stage.agent.abort();
 }
 
 /// A call that is calling on: the same number over a loopback channel is no second conversation. Once it talks, it is.
@@ -290,6 +344,12 @@ async fn further_conversations_of_a_leg_are_sessions_of_their_own() {
     a.hangs_up(&mut stage).await;
     let records = ["START", "STOP Normal 5.000s cost 0.05", "START", "STOP Normal 61.000s cost 1.25"];
     stage.expect_settled("two conversations", &records, "8.70").await;
+    let records = stage.full_records();
+    assert_eq!(
+        Some(records[2].start_time),
+        records[0].answer_time.map(|at| at.plus(7_000)),
+        "it began when the leg waited"
+    );
     let unset = stage.switch.state().asked.iter().filter(|asked| asked.starts_with("uuid_setvar a api_on")).count();
     assert_eq!(unset, 1, "a further leg would arm it again");
     stage.until("no task stays behind", |stage| stage.switch.state().scheduled.is_empty()).await;
