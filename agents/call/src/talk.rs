@@ -163,8 +163,9 @@ impl CallMachine {
             effects.push(Effect::CoreSilent);
             self.schedule(now, effects);
         } else if talked_ms >= self.grant.reach_ms {
-            // An open request means that the core did not say no: it could not be asked.
-            let unasked = self.requests.in_flight.is_some();
+            // An open request, or none while more could be had, means that the core did not say no: it could not be
+            // asked, or we had lost the switch while there was time to.
+            let unasked = self.requests.in_flight.is_some() || !self.grant.last;
             let answered = self.grant.denied.unwrap_or(ReleaseCause::CreditExhausted);
             let cause = if unasked { ReleaseCause::ChargingUnavailable } else { answered };
             self.release_wanted(cause, now, effects);
@@ -178,8 +179,13 @@ impl CallMachine {
 
     /// Reports what was talked and asks for the next slice.
     pub(crate) fn update(&mut self, reason: ReportingReason, now: Now, effects: &mut Vec<Effect>) {
-        let Some(talked_ms) = self.meter.and_then(|meter| meter.talked(now.mono)) else { return };
-        let used_ms = talked_ms.saturating_sub(self.requests.reported_ms);
+        let Some(meter) = self.meter else { return };
+        let Some(talked_ms) = meter.talked(now.mono) else { return };
+        let reportable_ms = match reason {
+            ReportingReason::Threshold if !self.grant.continued => self.margin_at().max(whole_seconds(meter.proven_ms)),
+            _ => whole_seconds(talked_ms),
+        };
+        let used_ms = reportable_ms.min(talked_ms).saturating_sub(self.requests.reported_ms);
         let asked_ms = self.settings.slice_ms;
         effects.push(self.request(Operation::Update, now, Some((used_ms, reason)), Some(asked_ms)));
     }
@@ -210,7 +216,9 @@ impl CallMachine {
         let Grant { reach_ms, last, .. } = self.grant;
         let margin_at = reach_ms.saturating_sub(self.settings.margin_ms);
         let half = reach_ms.saturating_sub(self.requests.reported_ms).div_ceil(2);
-        if last { margin_at } else { margin_at.max(self.requests.reported_ms.saturating_add(half)) }
+        let at = if last { margin_at } else { margin_at.max(self.requests.reported_ms.saturating_add(half)) };
+        let whole = whole_seconds(at);
+        if whole > self.requests.reported_ms { whole } else { at }
     }
 
     pub(crate) fn move_backstop(&self, now: Now, effects: &mut Vec<Effect>) {
@@ -314,6 +322,13 @@ impl CallMachine {
             self.requests.snapshot_stale = true;
         }
     }
+}
+
+/// What is reported cannot be taken back, and the call may have ended while the news of it is on the way. So a report says
+/// the moment that was planned, or a later one that the switch has proven, not when a timer came round to it; and whole
+/// seconds, so that news that is less than a second old costs nobody an increment.
+fn whole_seconds(ms: u64) -> u64 {
+    ms / 1000 * 1000
 }
 
 /// The switch has ignored the first leg and the other one: somebody must look.

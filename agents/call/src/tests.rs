@@ -5,6 +5,7 @@ mod clock;
 mod core;
 mod failures;
 mod hold;
+mod lateness;
 mod money;
 mod property;
 mod races;

@@ -224,11 +224,12 @@ impl Agent {
     fn next_due(&self) -> Option<Instant> {
         let hung_up = self.hung_up.front().map(|(due, _, _)| *due);
         let leaving = self.leaving.front().map(|(due, _)| *due);
-        [hung_up, leaving, self.resync.next_due()].into_iter().flatten().min()
+        [hung_up, leaving, self.legs.next_due(), self.resync.next_due()].into_iter().flatten().min()
     }
 
     fn waited(&mut self) {
         self.end_what_hung_up(Some(Instant::now()));
+        self.look_at_waiting(Some(Instant::now()));
         self.close_missing(Instant::now());
         self.ask_who_left(Instant::now());
     }

@@ -22,6 +22,8 @@ pub(crate) struct NativeCall {
     /// Its channel was answered before it was offered: it begins with the answer of the leg that the channel is bridged
     /// to.
     pub(crate) on_answered_leg: bool,
+    /// Its channel was hung up for a transfer while the leg that it called still rang.
+    pub(crate) left_ringing: bool,
     /// Legs of it that hold the other side now.
     pub(crate) holders: Vec<String>,
     /// Where transfers of its legs go, unless the operator said so himself: to where it waited for us.

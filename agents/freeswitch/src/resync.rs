@@ -81,6 +81,7 @@ impl Agent {
     pub(crate) fn look_after_calls(&mut self) {
         self.tell_ends_again();
         self.forget_closed_connections();
+        self.forget_given_up();
         if !self.link.is_up() {
             return;
         }

@@ -17,7 +17,10 @@ use types::{SessionId, UtcMs};
 use crate::native;
 pub(crate) use empty_balance::{left_conversation, sent_away};
 pub(crate) use end::{completed, hung_up};
-pub(crate) use moved::{Moved, diverted_past_us, loopback_source, moved, redirected_here, transferor_waits};
+pub(crate) use moved::{
+    Moved, called_by, consults_past_us, diverted_past_us, is_kept_by_the_switch, left_ringing, loopback_source, moved,
+    redirected_here, transferor_waits,
+};
 pub(crate) use offer::{
     account_of_party, codec, dialled, explicit_account, is_chargeable, is_free_of_charge, never_refuse, offer, offered,
     rated_anew, route, transferred_offer, transfers_of,

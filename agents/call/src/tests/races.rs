@@ -147,6 +147,29 @@ fn switch_lost_and_found_again() {
     );
 }
 
+/// Away for longer than the grant: nobody has asked the core, so nothing says that the credit is gone.
+#[test]
+fn switch_lost_for_longer_than_the_grant() {
+    let (mut sim, call) = ringing();
+    sim.answered(call);
+    sim.run_to(8_000);
+    sim.input(call, Input::SwitchLost);
+    sim.run_to(30_400);
+    sim.take(call);
+    sim.alive(call);
+    sim.run_to(30_450);
+    sim.ended(call);
+    sim.expect_untimed(
+        call,
+        "30.400 -> backstop 0
+         30.400 -> release CHARGING_UNAVAILABLE attempt 1
+         30.450 TERMINATION #1 +30450 Final CHARGING_UNAVAILABLE with state
+         30.450 STOP =1 answer 0.000 end 30.450 talked 30.450 billable 30.000 overrun 450 usage 30450 reason Normal \
+             release CHARGING_UNAVAILABLE cause 16 cost 0.30
+         30.450 finished",
+    );
+}
+
 #[test]
 fn switch_lost_and_the_call_gone() {
     let (mut sim, call) = ringing();

@@ -69,13 +69,22 @@ pub struct Sim {
     /// False: requests wait in `Call::unanswered`.
     pub core_up: bool,
     now_ms: i64,
+    /// So late every timer is carried out.
+    pub timers_late_ms: i64,
     pub calls: Vec<Call>,
 }
 
 impl Sim {
     /// Five seconds before zero.
     pub fn new(rate: Rate, settings: CallSettings) -> Self {
-        Self { core: Core::new(rate), settings: Arc::new(settings), core_up: true, now_ms: -5_000, calls: Vec::new() }
+        Self {
+            core: Core::new(rate),
+            settings: Arc::new(settings),
+            core_up: true,
+            now_ms: -5_000,
+            timers_late_ms: 0,
+            calls: Vec::new(),
+        }
     }
 
     /// One account `a` with that balance.
@@ -141,10 +150,10 @@ impl Sim {
 
     /// Moves both clocks to `ms` after zero and fires what is due on the way, in order.
     pub fn run_to(&mut self, ms: i64) {
-        let mut fired = 0;
+        let (mut fired, late_ms) = (0, self.timers_late_ms);
         loop {
             let pending = self.calls.iter().enumerate().flat_map(|(call, running)| {
-                running.timers.iter().map(move |(timer, due)| (relative(*due), call, *timer))
+                running.timers.iter().map(move |(timer, due)| (relative(*due) + late_ms, call, *timer))
             });
             let Some((due_ms, call, timer)) = pending.min().filter(|(due_ms, ..)| *due_ms <= ms) else { break };
             fired = if due_ms > self.now_ms { 0 } else { fired + 1 };

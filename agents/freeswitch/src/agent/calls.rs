@@ -53,9 +53,13 @@ impl Agent {
         let waiting = event.other_leg_unique_id().map(|calling| self.waiting_for_answer(calling)).unwrap_or_default();
         for session in &waiting {
             self.far_leg_answered(session, answer);
+            if self.calls.get(session).is_some_and(|call| call.left_ringing) {
+                self.follow(session, event.unique_id().unwrap_or_default());
+            }
         }
         self.refuse_diversion(event);
         match other {
+            Some(_) if waiting.is_empty() && self.end_orphan(event) => {}
             Some(reason) if waiting.is_empty() => self.ignored(reason),
             Some(_) => {}
             None => {
@@ -145,6 +149,10 @@ impl Agent {
             self.ignored(other.unwrap_or("hangup_of_unknown_call"));
         }
         for session in ended {
+            self.was_given_up(&session, event.unique_id().unwrap_or_default());
+            if translate::left_ringing(event) && self.rings_on(&session) {
+                continue;
+            }
             let end = translate::hung_up(event, at, self.was_released(&session))?;
             let end = self.not_after_leaving(event, self.answered_as_its_own(&session, &named, end));
             self.keep_end(&session, event, &end);

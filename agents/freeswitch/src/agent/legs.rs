@@ -4,18 +4,18 @@
 //! that channel leaves it to others: a caller who transfers has the leg that he called still to pay for. So a channel may
 //! carry the session of another one, or several: its own, and that of the leg it was transferred to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use agent_call::{CallOffer, Phase, SwitchEvent};
-use protocol_codecs::esl::Event;
+use protocol_codecs::esl::{ApiCall, Event, HangupCause};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use types::charging::SubscriberId;
 use types::{DurationMs, LegId, ReleaseCause, SessionId, UtcMs};
 
 use super::Agent;
-use crate::command;
+use crate::command::{self, Purpose};
 use crate::native::{self, NativeCall};
 use crate::translate::{self, Moved};
 
@@ -28,6 +28,10 @@ pub(crate) struct Legs {
     partners: HashMap<String, SessionId>,
     /// Legs that were sent elsewhere, or that outlived the leg they talked to.
     sent: HashMap<String, Sent>,
+    /// Legs that wait for us and whose talk is not known to be over; oldest first.
+    waiting: VecDeque<Waiting>,
+    /// Channels whose admitted call was over before anybody answered, and since when: what they called must not talk.
+    given_up: HashMap<String, Instant>,
     /// Loopback legs that were let through because a session pays for the same number already.
     pub(crate) loopbacks: HashMap<String, SessionId>,
 }
@@ -47,7 +51,24 @@ pub(crate) struct Sent {
     pub(crate) blind: bool,
 }
 
+/// A leg that waits while the leg that it talked to is not known to have left: who has sent it here, the end of that one
+/// will tell, which FreeSWITCH reports a moment before or after.
+#[derive(Debug)]
+struct Waiting {
+    due: Instant,
+    channel: String,
+    named: SessionId,
+    other: Option<&'static str>,
+    at: UtcMs,
+    event: Event,
+}
+
 impl Legs {
+    /// When a leg has waited long enough for the end of another.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.waiting.front().map(|waiting| waiting.due)
+    }
+
     /// What the former connection told is no longer true of everything.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
@@ -62,6 +83,10 @@ impl Legs {
 
     pub(crate) fn take_sent(&mut self, channel: &str) -> Option<Sent> {
         self.sent.remove(channel)
+    }
+
+    pub(crate) fn is_sent(&self, channel: &str) -> bool {
+        self.sent.contains_key(channel)
     }
 
     fn will_go_on(&mut self, channel: &str, sent: Sent) {
@@ -125,6 +150,9 @@ impl Agent {
     ) {
         let (Some(channel), Some(other)) = (event.unique_id(), other) else { return };
         let sessions = self.carried(named, channel);
+        if !sessions.is_empty() && translate::consults_past_us(event) {
+            warn!(switch = %self.switch, leg_id = channel, "att_xfer to a leg that nobody is charged for: call over loopback/NUMBER/CONTEXT with tollkeeper_account");
+        }
         for session in &sessions {
             self.talks_to(session, &other);
             let waiting = self.calls.get(session).is_some_and(|call| call.on_answered_leg && call.answered.is_none());
@@ -225,14 +253,57 @@ impl Agent {
         }
         for session in own {
             let Some(offer) = self.offer_of(&session) else { continue };
-            let Some(other) = self.living_partner(&session, event) else { continue };
+            let left_behind = match moved {
+                Moved::HandedOver(waiting) if self.is_answered(&session) => Some(waiting.to_owned()),
+                _ => self.living_partner(&session, event),
+            };
+            let Some(other) = left_behind else { continue };
             let parent = LegId::new(channel);
             let blind = moved == Moved::Sent(&other);
             let sent = Sent { payer: offer.payer.clone(), from: offer, parent, by_callee: false, blind };
             self.legs.will_go_on(&other, sent);
             let away = self.calls.get(&session).is_some_and(|call| call.leg.is_some());
-            if !away && (blind || moved == Moved::Joined || moved == Moved::Parted(&other)) {
+            let goes_on = matches!(moved, Moved::Joined | Moved::HandedOver(_)) || moved == Moved::Parted(&other);
+            if !away && (blind || goes_on) {
                 self.follow(&session, &other);
+            }
+        }
+        self.look_at_waiting(None);
+    }
+
+    /// True: the leg that this one talked to has not ended as far as we were told, so why it waits is not known yet.
+    pub(super) fn waits_too_early(
+        &mut self,
+        carried: &[SessionId],
+        named: &SessionId,
+        other: Option<&'static str>,
+        at: UtcMs,
+        event: &Event,
+    ) -> bool {
+        let Some(channel) = event.unique_id().filter(|channel| self.talks_on(channel, carried)) else { return false };
+        let (due, channel, event) = (Instant::now() + END_EXPECTED, channel.to_owned(), event.clone());
+        self.legs.waiting.push_back(Waiting { due, channel, named: named.clone(), other, at, event });
+        true
+    }
+
+    fn talks_on(&self, channel: &str, carried: &[SessionId]) -> bool {
+        let talks = |session: &SessionId| {
+            let call = self.calls.get(session);
+            let in_talk = |call: &NativeCall| call.answered.is_some() && call.other_leg.is_some();
+            self.driver.knows(session) && call.is_some_and(|call| in_talk(call) && call.other_ended.is_none())
+        };
+        carried.last().or(self.legs.partners.get(channel)).is_some_and(talks)
+    }
+
+    /// Legs whose former talk is over by now, and those that have waited for it long enough.
+    pub(super) fn look_at_waiting(&mut self, now: Option<Instant>) {
+        for waiting in std::mem::take(&mut self.legs.waiting) {
+            let carried = self.carried(&waiting.named, &waiting.channel);
+            let told = self.legs.is_sent(&waiting.channel) || !self.talks_on(&waiting.channel, &carried);
+            if told || now.is_some_and(|now| waiting.due <= now) {
+                self.waits_for_us(waiting.named, waiting.other, waiting.at, &waiting.event);
+            } else {
+                self.legs.waiting.push_back(waiting);
             }
         }
     }
@@ -241,6 +312,7 @@ impl Agent {
     pub(super) fn forget_leg(&mut self, event: &Event) {
         if let Some(channel) = event.unique_id() {
             self.legs.sent.remove(channel);
+            self.legs.waiting.retain(|waiting| waiting.channel != channel);
             self.legs.partners.remove(channel);
             self.legs.loopbacks.remove(channel);
             // Its calls may have to wait for the core yet; a new channel of the same id has no part in them.
@@ -260,6 +332,50 @@ impl Agent {
         self.legs.will_go_on(leg, sent);
     }
 
+    /// Its call is over, and nobody has answered.
+    pub(super) fn was_given_up(&mut self, session: &SessionId, channel: &str) {
+        let charged = self.calls.get(session).is_some_and(|call| call.admitted && call.answered.is_none());
+        if charged && self.offer_of(session).is_some_and(|offer| !offer.never_refuse) {
+            self.legs.given_up.insert(channel.to_owned(), Instant::now());
+        }
+    }
+
+    /// FreeSWITCH goes on ringing a leg that was brought together with one that did not stay (`intercept` by a stranger's
+    /// Replaces, seen on 1.11.2), keeps it when it answers, and no timeout of media ends it. Nobody pays for it.
+    pub(super) fn end_orphan(&mut self, event: &Event) -> bool {
+        let Some(channel) = event.unique_id() else { return false };
+        let orphaned = translate::called_by(event).is_some_and(|caller| self.legs.given_up.contains_key(caller));
+        let paid = [Some(channel), event.other_leg_unique_id()].into_iter().flatten();
+        let paid = paid.filter(|leg| !self.carried_by(leg).is_empty()).count() > 0;
+        if !orphaned || paid {
+            return false;
+        }
+        warn!(switch = %self.switch, leg_id = channel, "a leg was answered whose call is over: ended, nobody pays for it");
+        let cause = HangupCause::OriginatorCancel;
+        self.send((Purpose::Through(String::new()), ApiCall::UuidKill { unique_id: channel.to_owned(), cause }));
+        true
+    }
+
+    /// No leg rings for so long.
+    pub(crate) fn forget_given_up(&mut self) {
+        let longest = self.config.calls.maximum_ring.std().saturating_mul(2);
+        self.legs.given_up.retain(|_, since| since.elapsed() < longest);
+    }
+
+    /// The caller has left while the leg that he calls rings: its answer begins the call, as that of a leg that was called
+    /// from an answered one.
+    pub(super) fn rings_on(&mut self, session: &SessionId) -> bool {
+        let Some(call) = self.calls.get_mut(session).filter(|call| call.admitted && call.answered.is_none()) else {
+            return false;
+        };
+        (call.on_answered_leg, call.left_ringing) = (true, true);
+        true
+    }
+
+    fn is_answered(&self, session: &SessionId) -> bool {
+        self.calls.get(session).is_some_and(|call| call.answered.is_some())
+    }
+
     /// The leg that the payer of this call leaves behind, if it has not ended before.
     fn living_partner(&self, session: &SessionId, event: &Event) -> Option<String> {
         let call = self.calls.get(session)?;
@@ -269,7 +385,7 @@ impl Agent {
     }
 
     /// The talk goes on without the leg that carried it: backstop, cut and end are the other leg's from now on.
-    fn follow(&mut self, session: &SessionId, to: &str) {
+    pub(super) fn follow(&mut self, session: &SessionId, to: &str) {
         info!(switch = %self.switch, session_id = %session, leg_id = to, "the payer has transferred the call: the session follows the leg that talks");
         let call = self.calls.entry(session.clone()).or_default();
         let held = !std::mem::take(&mut call.holders).is_empty();
@@ -339,6 +455,9 @@ impl Agent {
         }
     }
 }
+
+/// Seen: both ends of one transfer within 20 ms, in either order.
+const END_EXPECTED: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// More legs than are ever on their way from one talk to the next.
 const SENT_AT_ONCE: usize = 10_000;

@@ -40,12 +40,28 @@ impl Agent {
             return self.ignored("parked_elsewhere");
         }
         let answered = !matches!(event.answered_us(), Ok(None));
-        if answered && (translate::transferor_waits(event) || event.text("Caller-Dialplan") == Some("inline")) {
+        let by_the_switch = translate::transferor_waits(event)
+            || translate::is_kept_by_the_switch(event)
+            || event.text("Caller-Dialplan") == Some("inline");
+        if answered && by_the_switch {
             return self.ignored("parked_by_the_switch");
         }
         if other == Some("loopback_leg") && !self.driver.knows(&named) {
             return self.loopback_parked(named, event);
         }
+        let carried = self.carried(&named, channel);
+        if answered && !self.legs.is_sent(channel) && self.waits_too_early(&carried, &named, other, at, event) {
+            return;
+        }
+        self.waits_for_us(named, other, at, event);
+    }
+
+    /// What it waits for is decided now.
+    pub(super) fn waits_for_us(&mut self, named: SessionId, other: Option<&'static str>, at: UtcMs, event: &Event) {
+        let Some(channel) = event.unique_id() else { return };
+        let answered = !matches!(event.answered_us(), Ok(None));
+        let context = event.text("Caller-Context").unwrap_or_default();
+        let ours = self.config.parked_contexts.iter().any(|ours| **ours == *context);
         let carried = self.carried(&named, channel);
         if let Some(sent) = self.legs.take_sent(channel) {
             return self.sent_here(&carried, sent, answered, at, event);
@@ -160,7 +176,9 @@ impl Agent {
     fn pays_for(&self, source: &str, offer: &CallOffer) -> Option<SessionId> {
         let through = self.legs.loopbacks.get(source).cloned();
         let session = through.or_else(|| self.carried_by(source).pop())?;
-        let admitted = self.calls.get(&session).is_some_and(|call| call.admitted && !call.released);
+        // Who talks already calls somebody else besides.
+        let calls_on = |call: &native::NativeCall| call.admitted && !call.released && call.other_leg.is_none();
+        let admitted = self.calls.get(&session).is_some_and(calls_on);
         let same = self.offer_of(&session).is_some_and(|paid| paid.called.is_some() && paid.called == offer.called);
         (admitted && same && self.driver.knows(&session)).then_some(session)
     }

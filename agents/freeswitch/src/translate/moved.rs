@@ -16,6 +16,8 @@ pub(crate) enum Moved<'a> {
     /// It brought the leg that it talked to together with another one (REFER with Replaces), or gave way to a shorter
     /// path (loopback).
     Joined,
+    /// It talked to another leg while the one of that name waited for it, and has left the two together (`att_xfer`).
+    HandedOver(&'a str),
     /// Somebody took it or the leg of that name out of their talk before, by `uuid_transfer` as a rule: that leg may be
     /// anywhere.
     Parted(&'a str),
@@ -37,6 +39,11 @@ pub(crate) fn moved(event: &Event) -> Moved<'_> {
     {
         return Moved::Redirected(calling);
     }
+    if event.variable("current_application") == Some("att_xfer")
+        && let Some(waiting) = event.variable("soft_holding_uuid").filter(|leg| !leg.is_empty())
+    {
+        return Moved::HandedOver(waiting);
+    }
     let attended = to.is_some_and(|to| to.starts_with("att:")) || disposition == Some("ATTENDED_TRANSFER");
     let gave_way = event.variable("loopback_bowout_other_uuid").is_some();
     if attended || gave_way {
@@ -54,6 +61,31 @@ pub(crate) fn moved(event: &Event) -> Moved<'_> {
 /// us.
 pub(crate) fn transferor_waits(event: &Event) -> bool {
     matches!(event.variable("endpoint_disposition"), Some("BLIND_TRANSFER" | "ATTENDED_TRANSFER"))
+}
+
+/// It hung up for a transfer to the leg that it was calling, which rings on: that leg's answer is the answer of its call.
+/// Its own last event comes when that leg was answered, or will not be.
+pub(crate) fn left_ringing(event: &Event) -> bool {
+    matches!(event.answered_us(), Ok(None)) && event.variable("transfer_to").is_some_and(|to| to.starts_with("satt:"))
+}
+
+/// The switch itself keeps an answered leg for a moment, as between the two halves of `att_xfer`: no dialplan told it to
+/// wait.
+pub(crate) fn is_kept_by_the_switch(event: &Event) -> bool {
+    event.text("Channel-State") == Some("CS_PARK") && !super::is_parked(event)
+}
+
+/// It has left its partner waiting and talks to a leg that the switch called by itself, past us (`att_xfer`).
+pub(crate) fn consults_past_us(event: &Event) -> bool {
+    let over_loopback = event.text("Other-Leg-Channel-Name").is_some_and(|name| name.starts_with("loopback/"));
+    event.variable("current_application") == Some("att_xfer")
+        && event.variable("soft_holding_uuid").is_some_and(|waiting| Some(waiting) != event.other_leg_unique_id())
+        && !over_loopback
+}
+
+/// The channel that called this one.
+pub(crate) fn called_by(event: &Event) -> Option<&str> {
+    event.variable("originating_leg_uuid").filter(|caller| !caller.is_empty())
 }
 
 /// The channel from which the loopback channel was called whose far end this is.
@@ -106,10 +138,33 @@ mod tests {
             (&[("endpoint_disposition", "ATTENDED_TRANSFER")], Moved::Joined),
             (&[("endpoint_disposition", "ANSWER"), ("signal_bond", "b"), ("bridge_uuid", "b")], Moved::No),
             (&[("endpoint_disposition", "ANSWER"), ("bridge_uuid", "b")], Moved::Parted("b")),
+            (
+                &[("current_application", "att_xfer"), ("soft_holding_uuid", "b"), ("bridge_uuid", "e")],
+                Moved::HandedOver("b"),
+            ),
+            // Long over: the variable is taken away, or another application runs.
+            (&[("current_application", "att_xfer"), ("soft_holding_uuid", "")], Moved::No),
+            (&[("current_application", "bridge"), ("soft_holding_uuid", "b")], Moved::No),
             (&[("loopback_hangup_cause", "bridge"), ("loopback_bowout_other_uuid", "d")], Moved::Joined),
         ];
         for (fields, expected) in rows {
             assert_eq!(moved(&event(fields)), *expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_consultation_over_a_loopback_channel_has_waited_for_us() {
+        for (waiting, other, channel, past_us) in [
+            ("b", "c", "sofia/gateway/carrier/442071234567", true),
+            ("b", "c", "loopback/442071234567-a", false),
+            ("b", "b", "sofia/gateway/carrier/491701234567", false),
+        ] {
+            let fields = serde_json::json!({
+                "Event-Name": "CHANNEL_BRIDGE", "variable_current_application": "att_xfer",
+                "variable_soft_holding_uuid": waiting, "Other-Leg-Unique-ID": other, "Other-Leg-Channel-Name": channel,
+            });
+            let event = Event::from_json(fields.to_string().as_bytes()).unwrap();
+            assert_eq!(consults_past_us(&event), past_us, "{channel}");
         }
     }
 

@@ -76,6 +76,19 @@ const CASES: &[Case] = &[
         left: ["9.31", "10"],
     },
     Case {
+        name: "blind_caller_late",
+        story: "a sends b to c by REFER; that b waits is told before that a has left",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 6.740s cost 0.07",
+            "b<a 1001 +442071234567 START",
+            "b<a 1001 +442071234567 STOP Normal 2.420s cost 0.65",
+        ],
+        calls: 1,
+        left: ["9.28", "10"],
+    },
+    Case {
         name: "attended_caller",
         story: "a holds b, calls d, and brings b and d together (REFER with Replaces)",
         change: |_| {},
@@ -100,6 +113,95 @@ const CASES: &[Case] = &[
         ],
         calls: 2,
         left: ["9.94", "9.35"],
+    },
+    Case {
+        name: "attended_early_caller",
+        story: "a holds b, calls d, and brings the two together while d still rings",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 8.624s cost 0.09",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 3.564s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.26", "10"],
+    },
+    Case {
+        name: "attended_early_callee",
+        story: "b holds a, calls d from c, and brings a and d together while d still rings",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.640s cost 0.08",
+            "c 1002 +442071234567 START",
+            "c 1002 +442071234567 STOP Normal 2.540s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.92", "9.35"],
+    },
+    Case {
+        name: "attended_early_cancel",
+        story: "a holds b, calls d, and brings the two together, but b does not wait until d answers",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 3.582s cost 0.04",
+            "c 1001 +442071234567 EVENT Failed cost 0",
+        ],
+        calls: 2,
+        left: ["9.96", "10"],
+    },
+    Case {
+        name: "att_xfer",
+        story: "a talks to b, calls d over a loopback channel (att_xfer), and leaves the two together",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.740s cost 0.08",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 5.240s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.27", "10"],
+    },
+    Case {
+        name: "att_xfer_back",
+        story: "a talks to b, calls d (att_xfer), who hangs up, and talks to b again",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.240s cost 0.08",
+            "c 1001 +442071234567 START",
+            "c 1001 +442071234567 STOP Normal 2.720s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.27", "10"],
+    },
+    Case {
+        name: "att_xfer_callee",
+        story: "b, whom a has called, calls d (att_xfer), and leaves a and d together",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701231002 START",
+            "a 1001 +491701231002 STOP Normal 7.741s cost 0.08",
+            "c 1002 +442071234567 START",
+            "c 1002 +442071234567 STOP Normal 5.261s cost 0.65",
+        ],
+        calls: 2,
+        left: ["9.92", "9.35"],
+    },
+    Case {
+        name: "att_xfer_early",
+        story: "a talks to b, calls d (att_xfer), and hangs up before d answers: FreeSWITCH ends them all",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 2.800s cost 0.03",
+            "c 1001 +442071234567 EVENT Failed cost 0",
+        ],
+        calls: 2,
+        left: ["9.97", "10"],
     },
     Case {
         name: "hold",
@@ -225,26 +327,32 @@ async fn replay(stage: &mut Stage, recording: &Recording) -> BTreeMap<String, ch
     for (body, event) in &recording.events {
         stage.pass(u64::try_from(event_ms(event) - stage.now()).unwrap_or(0)).await;
         let Some(channel) = event.get("Unique-ID").and_then(|id| id.as_str()) else { continue };
+        if let Some(times) = parked.get(channel).copied() {
+            verdict(stage, channel, times).await;
+        }
         names.entry(channel.to_owned()).or_insert_with(|| letters.next().expect("few legs"));
         stage.switch.state().learn(event);
         stage.switch.play(&frame(body));
         stage.settle().await;
-        if event["Event-Name"] == "CHANNEL_PARK" {
-            let times = parked.entry(channel.to_owned()).or_default();
-            *times += 1;
-            let verdicts = |stage: &Stage| {
-                let of_channel = [format!("uuid_transfer {channel} "), format!("uuid_kill {channel} ")];
-                let said = stage.said();
-                said.iter().filter(|said| of_channel.iter().any(|begin| said.starts_with(begin))).count()
-            };
-            let times = *times;
-            stage.until("the verdict", |stage| verdicts(stage) >= times).await;
-            for _ in 0..8 {
-                stage.settle().await;
-            }
+        // Legs that the switch keeps by itself wait for nobody.
+        if event["Event-Name"] == "CHANNEL_PARK" && event["Channel-State"] != "CS_PARK" {
+            *parked.entry(channel.to_owned()).or_default() += 1;
         }
     }
     names
+}
+
+/// Before the channel does anything more, it was told where to go.
+async fn verdict(stage: &mut Stage, channel: &str, times: usize) {
+    let verdicts = |stage: &Stage| {
+        let of_channel = [format!("uuid_transfer {channel} "), format!("uuid_kill {channel} ")];
+        let said = stage.said();
+        said.iter().filter(|said| of_channel.iter().any(|begin| said.starts_with(begin))).count()
+    };
+    stage.until("the verdict", |stage| verdicts(stage) >= times).await;
+    for _ in 0..8 {
+        stage.settle().await;
+    }
 }
 
 fn line(record: &CallRecord, names: &BTreeMap<String, char>) -> String {

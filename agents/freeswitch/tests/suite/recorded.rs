@@ -149,3 +149,23 @@ async fn a_recorded_call_that_nobody_parked_is_adopted() {
     }
     stage.finish().await;
 }
+
+/// A bad line: every eighth packet of the caller's is missing. The other leg's quality, which was perfect, is not ours.
+#[tokio::test(start_paused = true)]
+async fn a_record_tells_how_the_caller_was_heard() {
+    let recording = Recording::of_legs("media");
+    let plan = Plan { begin_ms: recording.begin_ms(), balance: "10.00", change: |_| {} };
+    let mut stage = Stage::set(plan).await;
+    replay(&mut stage, &recording, 0).await;
+    stage.expect_settled("heard", &["START", "STOP Normal 13.280s cost 0.14"], "9.86").await;
+    let records = stage.full_records();
+    assert_eq!(records[0].qos, None, "nobody knows at the beginning");
+    let stop = serde_json::to_value(&records[1]).expect("JSON");
+    for (path, expected) in
+        [("/qos/mos", "3.5"), ("/qos/jitter", "31.091"), ("/qos/packetLoss", "13.0"), ("/sipData/codec", "\"PCMA\"")]
+    {
+        assert_eq!(stop.pointer(path).map(ToString::to_string).as_deref(), Some(expected), "{path}");
+    }
+    assert_eq!(stop.pointer("/qos/latency"), None, "FreeSWITCH does not measure it");
+    stage.finish().await;
+}

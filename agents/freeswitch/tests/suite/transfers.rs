@@ -194,6 +194,133 @@ async fn a_redirection_past_us_is_ended() {
     }
 }
 
+/// The switch may tell that the leg waits again before it tells that its callee has redirected it (302): the caller does
+/// not pay for where that leads.
+#[tokio::test(start_paused = true)]
+async fn a_redirection_that_comes_before_the_end_of_the_callee_is_not_paid_by_the_caller() {
+    let (mut stage, mut a) = (stage("10.00", |_| {}).await, Call::new("a"));
+    a.parks(&mut stage).await;
+    a.is_routed(&mut stage).await;
+    stage.pass(1_000).await;
+    a.dialled = BRITAIN;
+    a.says(&mut stage, "CHANNEL_PARK", &[("variable_sip_redirected_to", "<sip:442071234567@127.0.0.1>")]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill a OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer a 44").is_empty(), "{:?}", stage.said());
+    a.hangs_up(&mut stage).await;
+    stage.eventually("all records", |stage| stage.records().len() == 2).await;
+    let mut records = stage.records();
+    records.sort_unstable();
+    assert_eq!(records, ["EVENT Failed 403 UNKNOWN_PAYER cost 0", "EVENT Failed cost 0"]);
+    assert_eq!(stage.balance("1001"), crate::stage::money("10.00"));
+    stage.finish().await;
+}
+
+/// a has joined b and d; b sends d away: the call to b is over with b, and a does not pay for d twice.
+#[tokio::test(start_paused = true)]
+async fn a_session_follows_the_payer_once() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, b) = talking(&mut stage).await;
+    stage.pass(5_000).await;
+    a.ends(&mut stage, &[(BLIND, "ATTENDED_TRANSFER")]).await;
+    let d = called_by("z", "d", &stage);
+    says_as(&d, &mut stage, "CHANNEL_ANSWER").await;
+    b.says(&mut stage, "CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", "d")]).await;
+    stage.pass(4_000).await;
+    b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:d")]).await;
+    stage.expect_settled("ends with b", &["START", "STOP Normal 9.000s cost 0.09"], "9.91").await;
+    stage.finish().await;
+}
+
+/// The leg that is left may have ended in the same moment, and its end be lost: it is asked for at once.
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_is_followed_is_asked_whether_it_is_there() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, _) = talking(&mut stage).await;
+    a.talks_until(&mut stage, 12_000).await;
+    stage.switch.state().channels.remove("b");
+    a.ends(&mut stage, &[(BLIND, "ATTENDED_TRANSFER")]).await;
+    // Well before the next proof of life.
+    stage.pass(3_000).await;
+    stage.until("STOP", |stage| stage.records().len() == 2).await;
+    assert!(stage.records()[1].ends_with("reconstructed"), "{:?}", stage.records());
+    stage.finish().await;
+}
+
+/// The callee sends the caller away, and the switch tells that the caller waits before it tells that the callee has left:
+/// it is the callee who pays. An operator who moves him is answered in half a second at the latest.
+#[tokio::test(start_paused = true)]
+async fn who_has_sent_a_leg_is_known_when_its_partner_has_ended() {
+    for sent in [true, false] {
+        let mut stage = stage("10.00", |_| {}).await;
+        stage.core.account("1002", "10.00");
+        let (mut a, mut b) = talking(&mut stage).await;
+        b.further.insert("variable_tollkeeper_account".into(), "1002".into());
+        stage.pass(5_000).await;
+        a.dialled = BRITAIN;
+        a.says(&mut stage, "CHANNEL_PARK", &[]).await;
+        stage.pass(20).await;
+        assert_eq!(stage.core.requests().len(), 1, "nobody was asked yet");
+        if sent {
+            b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:a")]).await;
+        } else {
+            stage.pass(500).await;
+        }
+        is_admitted("a", BRITAIN, &mut stage).await;
+        let payer = stage.core.requests().last().and_then(|request| request.subscribers.first().cloned());
+        let payer = payer.map(|payer| payer.value.expose().to_owned());
+        assert_eq!(payer.as_deref(), Some(if sent { "1002" } else { "1001" }));
+        stage.agent.abort();
+    }
+}
+
+/// Nor does a call pay that was refused.
+#[tokio::test(start_paused = true)]
+async fn a_loopback_leg_of_a_refused_call_is_refused() {
+    let (mut stage, mut a) = (stage("0.00", |_| {}).await, Call::new("a"));
+    a.parks(&mut stage).await;
+    a.is_routed(&mut stage).await;
+    far_end("l", "a").says(&mut stage, "CHANNEL_PARK", &[]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill l OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer l").is_empty());
+    stage.agent.abort();
+}
+
+/// A call that is calling on: the same number over a loopback channel is no second conversation. Once it talks, it is.
+#[tokio::test(start_paused = true)]
+async fn a_consultation_of_the_same_number_is_not_free() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (_, _) = talking(&mut stage).await;
+    let mut far = far_end("far", "a");
+    far.created_ms = stage.now();
+    far.says(&mut stage, "CHANNEL_PARK", &[]).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill far OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer far").is_empty());
+    stage.agent.abort();
+}
+
+/// The one who called is gone, and the switch lets the leg ring on: when it answers it is ended, unless somebody pays.
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_answers_after_its_call_is_over_is_ended() {
+    for (other, ended) in [("stranger", true), ("c", false)] {
+        let (mut stage, mut a) = (stage("10.00", |_| {}).await, Call::new("a"));
+        a.parks(&mut stage).await;
+        a.is_routed(&mut stage).await;
+        let mut c = Call::new("c");
+        c.connects(&mut stage).await;
+        a.ends(&mut stage, &[("Hangup-Cause", "ATTENDED_TRANSFER")]).await;
+        stage.until("the attempt", |stage| stage.records().len() == 2).await;
+        stage.pass(12_000).await;
+        let b = called_by("a", "b", &stage);
+        b.says(&mut stage, "CHANNEL_ANSWER", &[("Other-Leg-Unique-ID", other)]).await;
+        let kills: &[&str] = if ended { &["uuid_kill b ORIGINATOR_CANCEL"] } else { &[] };
+        assert_eq!(stage.said_of("uuid_kill"), kills, "{other}");
+        // Of an uncharged call nobody knows anything.
+        called_by("unknown", "z", &stage).says(&mut stage, "CHANNEL_ANSWER", &[]).await;
+        assert_eq!(stage.said_of("uuid_kill"), kills, "{other}");
+        stage.agent.abort();
+    }
+}
+
 /// Card and IVR: the leg comes back, and each conversation is one of its own, to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn further_conversations_of_a_leg_are_sessions_of_their_own() {
@@ -217,9 +344,15 @@ async fn further_conversations_of_a_leg_are_sessions_of_their_own() {
     a.hangs_up(&mut stage).await;
     let records = ["START", "STOP Normal 5.000s cost 0.05", "START", "STOP Normal 61.000s cost 1.25"];
     stage.expect_settled("two conversations", &records, "8.70").await;
+    let records = stage.full_records();
+    assert_eq!(
+        Some(records[2].start_time),
+        records[0].answer_time.map(|at| at.plus(7_000)),
+        "it began when the leg waited"
+    );
     let unset = stage.switch.state().asked.iter().filter(|asked| asked.starts_with("uuid_setvar a api_on")).count();
     assert_eq!(unset, 1, "a further leg would arm it again");
-    assert_eq!(stage.switch.state().scheduled, []);
+    stage.until("no task stays behind", |stage| stage.switch.state().scheduled.is_empty()).await;
     stage.finish().await;
 }
 
@@ -388,7 +521,7 @@ async fn forwarding_is_paid_by_the_diverter() {
             (stage.balance("1001"), stage.balance("1002")),
             (crate::stage::money(balance), crate::stage::money(other))
         );
-        assert_eq!(stage.switch.state().scheduled, []);
+        stage.until("no task stays behind", |stage| stage.switch.state().scheduled.is_empty()).await;
         stage.finish().await;
     }
 }

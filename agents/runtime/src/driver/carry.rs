@@ -30,7 +30,12 @@ impl CallDriver {
     /// False: the machine panicked, and there is no call.
     pub(super) fn create(&mut self, session_id: SessionId, make: impl FnOnce(&mut Vec<Effect>) -> CallMachine) -> bool {
         let mut effects = std::mem::take(&mut self.effects);
-        let Ok(machine) = catch_unwind(AssertUnwindSafe(|| make(&mut effects))) else {
+        let machine = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!std::mem::take(&mut self.next_panics), "the bug that the test asked for");
+            make(&mut effects)
+        }));
+        let Ok(machine) = machine else {
             error!(switch = %self.switch, %session_id, "a new call's machine panicked: there is no such call");
             counter!(names::ALARMS, "switch" => self.label(), "alarm" => "machine_panicked").increment(1);
             return false;

@@ -114,6 +114,8 @@ pub struct CallDriver {
     continuing: Continuing,
     /// Looked up once: it is set after each step.
     calls_open: Gauge,
+    #[cfg(test)]
+    next_panics: bool,
 }
 
 /// A record is durable, or failed.
@@ -159,6 +161,8 @@ impl CallDriver {
             ends_owed: false,
             recovered: Vec::new(),
             continuing: Continuing::new(parts.continuing),
+            #[cfg(test)]
+            next_panics: false,
         }
     }
 

@@ -270,8 +270,16 @@ async fn an_abort_is_not_lost_with_the_machine() {
 #[tokio::test(start_paused = true)]
 async fn a_new_machine_that_panics_refuses_its_call() {
     let mut rig = Rig::new().await;
-    assert!(!rig.driver.create("x".into(), |_| panic!("the bug that the test asked for")));
-    assert!(!rig.driver.knows(&"x".into()));
+    for never_refuse in [false, true] {
+        let call = CallOffer { never_refuse, ..offer("x") };
+        let session = call.session_id.clone();
+        rig.driver.next_panics = true;
+        rig.driver.offer(call);
+        assert!(!rig.driver.knows(&session));
+        let orders: Vec<Order> = rig.driver.orders().collect();
+        let refusal = Order::Command(session, Command::Refuse(ReleaseCause::ChargingUnavailable));
+        assert_eq!(orders, if never_refuse { vec![] } else { vec![refusal] }, "nobody else would ever end it");
+    }
     let sound = rig.talking("sound").await;
     assert!(rig.driver.knows(&sound));
 }
