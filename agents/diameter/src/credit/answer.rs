@@ -87,8 +87,7 @@ impl<'a> Answering<'a> {
     fn message_code(&self, charged: &ChargingAnswer) -> ResultCode {
         let enquiry = self.ask.request_type == CcRequestType::Event && self.ask.action == RequestedAction::CheckBalance;
         match charged.result_code {
-            // The question was answered: Check-Balance-Result tells how.
-            ResultCode::CREDIT_LIMIT_REACHED | ResultCode::END_USER_SERVICE_DENIED if enquiry => ResultCode::SUCCESS,
+            code if enquiry => self.enquired(code),
             // Ours alone; to the peer the session is gone.
             ResultCode::EXPIRED => ResultCode::UNKNOWN_SESSION,
             ResultCode::SUCCESS if self.nothing_is_granted(charged) => ResultCode::CREDIT_LIMIT_REACHED,
@@ -145,13 +144,12 @@ impl<'a> Answering<'a> {
         (service, grants): (usize, &UnitGrants),
         group: &mut MultipleServicesCreditControl<'a>,
     ) -> ResultCode {
-        let wants = asked.requested.is_some() && self.ask.request_type != CcRequestType::Termination;
+        let is_session = matches!(self.ask.request_type, CcRequestType::Initial | CcRequestType::Update);
+        let wants = asked.requested.is_some() && is_session;
         let too_little = answer.result_code.is_success() && wants && self.granted(answer, grants).is_none();
         let code = if too_little { ResultCode::CREDIT_LIMIT_REACHED } else { answer.result_code };
         if self.ask.request_type == CcRequestType::Event {
-            let debited = answer.granted.or(asked.requested).filter(|_| code.is_success());
-            group.granted_service_unit = debited.map(|units| Box::new(express(&units, None)));
-            return code;
+            return self.event_group(asked, answer, group);
         }
         if code == ResultCode::CREDIT_LIMIT_REACHED && wants && self.final_unit(service).is_some() {
             group.final_unit_indication = Some(Box::new(self.final_unit_indication(None, service)));
@@ -169,6 +167,31 @@ impl<'a> Answering<'a> {
             None => self.threshold(group, &units, answer, grants),
         }
         code
+    }
+
+    fn event_group(
+        &self,
+        asked: &Asked,
+        answer: &UnitAnswer,
+        group: &mut MultipleServicesCreditControl<'_>,
+    ) -> ResultCode {
+        match (self.ask.action, answer.result_code) {
+            (RequestedAction::DirectDebit, code) if code.is_success() => {
+                let debited = answer.granted.or(asked.requested);
+                group.granted_service_unit = debited.map(|units| Box::new(express(&units, None)));
+                code
+            }
+            (RequestedAction::CheckBalance, code) => self.enquired(code),
+            (_, code) => code,
+        }
+    }
+
+    /// The question was answered: Check-Balance-Result tells how.
+    fn enquired(&self, code: ResultCode) -> ResultCode {
+        match code {
+            ResultCode::CREDIT_LIMIT_REACHED | ResultCode::END_USER_SERVICE_DENIED => ResultCode::SUCCESS,
+            code => code,
+        }
     }
 
     /// What of the core's grant can be told; `None` = less than the least.

@@ -19,5 +19,5 @@ pub use failed::{avp as plain_avp, failed_avp};
 pub use memory::{Memory, Terms};
 pub use numbering::{Numbering, OURS};
 pub use plan::{LONGEST_CALL_MS, Plan, Verdict, amount, express, plan};
-pub use record::{Facts as RecordFacts, Outcome, Recorded, imsi, records};
+pub use record::{Draft, Facts as RecordFacts, Outcome, Recorded, imsi, records};
 pub use rendered::{Rendered, Reply};

@@ -125,8 +125,7 @@ impl Desk {
     }
 
     fn in_work(&self) -> usize {
-        let waits = |session: &&Session| session.current.as_ref().is_some_and(|current| !current.told);
-        self.sessions.values().filter(waits).count()
+        self.sessions.values().filter(|session| session.current.is_some()).count()
     }
 
     pub fn label(&self) -> String {
@@ -176,8 +175,8 @@ impl Desk {
         let limit = usize::try_from(self.config.limits.sessions).unwrap_or(usize::MAX);
         let begins = matches!(ask.request_type, CcRequestType::Initial | CcRequestType::Event);
         let emergency = ask.facts.emergency;
-        let no_room = begins && !emergency && (self.sessions.len() >= limit || !self.journal.accepts_calls());
-        if !known && no_room {
+        let no_room = self.sessions.len() >= limit || (begins && !self.journal.accepts_calls());
+        if !known && !emergency && no_room {
             return self.refuse(&ask, &[(id, reply)], ResultCode::TOO_BUSY);
         }
         let session = self.sessions.entry(ask.session_id.clone()).or_default();
@@ -190,11 +189,8 @@ impl Desk {
             counter!(metric::COPIES, "switch" => self.config.name.to_string()).increment(1);
             return self.send(id, ToPeer::Answer(bytes));
         }
-        let way = (id, reply);
-        if session.joins(&ask, &way) {
-            // Its own answer goes out with that of the original.
-            return;
-        }
+        // A copy's own answer goes out with that of the original.
+        let Err(way) = session.joins(&ask, (id, reply)) else { return };
         if session.queue.len() >= QUEUED {
             return self.refuse(&ask, &[way], ResultCode::TOO_BUSY);
         }
@@ -220,8 +216,7 @@ impl Desk {
             }
             self.next_turn += 1;
             let turn = self.next_turn;
-            session.current =
-                Some(Current { turn, job, plan: None, is_copy: false, told: false, answer: None, unwritten: 0 });
+            session.current = Some(Current { turn, job, plan: None, is_copy: false, answer: None, unwritten: 0 });
             self.begin(session_id);
         }
     }

@@ -1,6 +1,7 @@
 //! The server: sockets and peers at one end, the charging core and the journal at the other, one task (the desk) that owns the
 //! sessions between them.
 
+mod away;
 mod charge;
 mod connection;
 mod desk;
@@ -8,6 +9,7 @@ mod inbox;
 mod listen;
 mod notices;
 mod receive;
+mod recording;
 mod requests;
 mod restarts;
 mod session;

@@ -110,10 +110,21 @@ fn unreadable(frame: &Frame, remote: &Remote, error: &MessageError, config: &Dia
         return Received::Refuse(Bytes::new());
     }
     let answer = ErrorAnswer::about(frame, origin(config), error);
-    encoded(answer.encoded_for(frame.header()).map(|message| message.bytes().clone()))
+    encoded(frame, answer)
 }
 
-fn encoded(bytes: Result<Bytes, EncodeError>) -> Received {
+/// Nobody is left without an answer: what makes it too long is left out.
+fn encoded(frame: &Frame, mut answer: ErrorAnswer<'_>) -> Received {
+    let encode = |answer: &ErrorAnswer<'_>| answer.encoded_for(frame.header()).map(|message| message.bytes().clone());
+    let mut bytes = encode(&answer);
+    if bytes.is_err() {
+        answer.session_id = None;
+        bytes = encode(&answer);
+    }
+    if bytes.is_err() {
+        (answer.error_message, answer.failed_avps, answer.proxy_infos) = (None, Vec::new(), Vec::new());
+        bytes = encode(&answer);
+    }
     match bytes {
         Ok(bytes) => Received::Refuse(bytes),
         Err(error) => {
@@ -127,7 +138,7 @@ fn encoded(bytes: Result<Bytes, EncodeError>) -> Received {
 pub(super) fn refuse(frame: &Frame, code: ResultCode, failed: Option<&[u8]>, config: &DiameterConfig) -> Received {
     let mut answer = ErrorAnswer::to(frame, origin(config), code);
     answer.failed_avps.extend(failed.map(FailedAvp::holding));
-    encoded(answer.encoded_for(frame.header()).map(|message| message.bytes().clone()))
+    encoded(frame, answer)
 }
 
 type Refusal = (ResultCode, Option<Vec<u8>>);

@@ -6,7 +6,7 @@ use protocol_codecs::diameter::CcRequestType;
 use tokio::time::Instant;
 use types::MonoMs;
 
-use crate::credit::{Ask, Memory, Plan, Rendered, Reply};
+use crate::credit::{Ask, Draft, Memory, Plan, Rendered, Reply};
 
 use super::inbox::ConnectionId;
 
@@ -35,11 +35,20 @@ pub(super) struct Current {
     pub plan: Option<Plan>,
     /// A copy of what the core knows already: its usage counts once.
     pub is_copy: bool,
-    /// The client was answered without the core.
-    pub told: bool,
     /// The answer, while its records are written; and how many are not.
     pub answer: Option<(Rendered, bool)>,
     pub unwritten: usize,
+}
+
+/// A request whose client was answered without the core, which still has it. Others go on behind it: the core gets them in order.
+#[derive(Debug)]
+pub(super) struct Late {
+    pub turn: u64,
+    pub ask: Box<Ask>,
+    pub plan: Plan,
+    pub draft: Option<Draft>,
+    /// Of a session or event that was refused meanwhile, and is to be taken back.
+    pub refused: Option<Memory>,
 }
 
 /// An answer that was given.
@@ -60,6 +69,7 @@ pub(super) struct Session {
     pub kept: VecDeque<Kept>,
     pub queue: VecDeque<Job>,
     pub current: Option<Current>,
+    pub late: Vec<Late>,
     /// Where its client was heard last.
     pub connection: Option<ConnectionId>,
     /// Since when it goes on without the core.
@@ -85,20 +95,22 @@ impl Session {
         self.kept.iter().find(same).map(|kept| &kept.rendered)
     }
 
-    /// Waits with the original, if that is in work or waits itself.
-    pub fn joins(&mut self, ask: &Ask, way: &(ConnectionId, Reply)) -> bool {
-        let current = self.current.as_mut().filter(|current| !current.told).map(|current| &mut current.job);
+    /// Waits with the original, if that is in work or waits itself, and if not too many do; else gives the way back.
+    pub fn joins(&mut self, ask: &Ask, way: (ConnectionId, Reply)) -> Result<(), (ConnectionId, Reply)> {
+        let current = self.current.as_mut().map(|current| &mut current.job);
         let original = current.into_iter().chain(&mut self.queue).find(|job| job.is_copy(ask));
-        let Some(job) = original else { return false };
-        if job.ways.len() < WAYS_MAX {
-            job.ways.push(way.clone());
+        match original {
+            Some(job) if job.ways.len() < WAYS_MAX => {
+                job.ways.push(way);
+                Ok(())
+            }
+            Some(_) | None => Err(way),
         }
-        true
     }
 
     /// Nothing is in work and nothing is to be remembered.
     pub fn is_idle(&self) -> bool {
-        self.current.is_none() && self.queue.is_empty() && self.kept.is_empty()
+        self.current.is_none() && self.queue.is_empty() && self.kept.is_empty() && self.late.is_empty()
     }
 }
 

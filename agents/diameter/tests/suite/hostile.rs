@@ -135,6 +135,9 @@ async fn ask_raw(pgw: &mut Peer, flags: u8, command: u32, application: u32, avps
     Told::of(pgw.receive().await)
 }
 
+/// Name; flags, command, application; AVPs; result code; what is in Failed-AVP.
+type Row = (&'static str, (u8, u32, u32), Vec<u8>, u32, Option<u32>);
+
 fn avp(code: u32, value: &[u8]) -> Vec<u8> {
     let length = u32::try_from(value.len() + 8).expect("short");
     let mut bytes = [&code.to_be_bytes()[..], &(0x4000_0000 | length).to_be_bytes(), value].concat();
@@ -177,13 +180,13 @@ async fn a_message_that_cannot_be_read_is_answered() {
     optional[4] = 0;
     let too_much_time = avp(446, &avp(420, &71_582_788_u32.to_be_bytes()));
     // Name; flags, command, application; AVPs; result code; what is in Failed-AVP.
-    let rows: Vec<(&str, (u8, u32, u32), Vec<u8>, u32, Option<u32>)> = vec![
+    let rows: Vec<Row> = vec![
         ("nothing wrong but the group", (0xC0, 272, 4), good.clone(), 5031, Some(432)),
         ("unknown command", (0xC0, 999, 4), good.clone(), 3001, None),
         ("unknown application", (0xC0, 272, 16_777_238), good.clone(), 3007, None),
         ("R and E", (0xE0, 272, 4), good.clone(), 3008, None),
         ("reserved bits", (0xCF, 272, 4), good.clone(), 5031, Some(432)),
-        ("RAR to us", (0xC0, 258, 4), avp(263, b"hostile"), 5005, None),
+        ("RAR to us", (0xC0, 258, 4), avp(263, b"hostile"), 5005, Some(264)),
         ("no AVPs", (0xC0, 272, 4), vec![], 5005, Some(263)),
         ("no CC-Request-Number", (0xC0, 272, 4), without(&good, 415), 5005, Some(415)),
         ("no Origin-Host", (0xC0, 272, 4), without(&good, 264), 5005, Some(264)),
@@ -212,7 +215,7 @@ async fn a_message_that_cannot_be_read_is_answered() {
         ("Session-Id that is no text", (0xC0, 272, 4), replaced(263, &[0xFF, 0xFE]), 5004, Some(263)),
         ("empty Session-Id", (0xC0, 272, 4), replaced(263, b""), 5004, Some(263)),
         ("empty Subscription-Id", (0xC0, 272, 4), replaced(443, b""), 5005, Some(443)),
-        ("828 days of usage", (0xC0, 272, 4), with(&too_much_time), 5004, Some(446)),
+        ("828 days of usage", (0xC0, 272, 4), with(&avp(456, &too_much_time)), 5004, Some(446)),
     ];
     for (name, (flags, command, application), avps, code, failed) in rows {
         let told = ask_raw(&mut pgw, flags, command, application, &avps).await;

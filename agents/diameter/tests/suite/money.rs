@@ -10,8 +10,9 @@ use crate::stage::{MB, PGW, SMS, Stage};
 async fn example_14_events() {
     let stage = Stage::set("0.10").await;
     let mut pgw = stage.client(PGW).await;
+    let other = stage.stranger(PGW).await;
     let event = |session, number, action| {
-        let mut ccr = pgw.ccr(session, SMS, Event, number);
+        let mut ccr = other.ccr(session, SMS, Event, number);
         ccr.requested_action = Some(action);
         ccr.requested_service_unit =
             Some(RequestedServiceUnit { cc_service_specific_units: Some(1), ..RequestedServiceUnit::default() });
@@ -44,7 +45,7 @@ async fn example_14_events() {
         assert_eq!(pgw.ask(&refund).await.code(), 2001);
         assert_eq!(stage.account(), ("0.1".into(), "0".into()));
     }
-    let told = pgw.ask(&balance).await;
+    let told = pgw.ask(&event("f", 0, RequestedAction::CheckBalance)).await;
     assert_eq!(told.cca().check_balance_result, Some(CheckBalanceResult::EnoughCredit));
 
     let one = vec![(0, 1)];

@@ -27,7 +27,8 @@ async fn a_session_that_gets_nothing_does_not_begin() {
     let mut pgw = stage.client(PGW).await;
     let ask = Some(5 * MB);
     // Groups; subscriber; code; what is shown in Failed-AVP.
-    let rows: [(&str, &[u32], &str, u32, Option<u32>); 4] = [
+    type Row = (&'static str, &'static [u32], &'static str, u32, Option<u32>);
+    let rows: [Row; 4] = [
         ("credit", &[10], "49170", 4012, None),
         ("nobody", &[10], "49171", 5030, Some(443)),
         ("unmapped", &[98, 99], "49170", 5031, Some(432)),
@@ -104,6 +105,7 @@ async fn at_the_end_of_credit_some_are_redirected() {
     let server = last.redirect_server.as_ref().expect("where to");
     assert_eq!(&*server.redirect_server_address, "http://topup.example.net/");
     stage.core.top_up("alice", "1.00");
+    assert_eq!(pgw.receive().await.header().command, 258, "ask again");
     let told = pgw.ask(&pgw.data("s", Update, 2, &[(40, 0, Some(5 * MB))])).await;
     assert_eq!(told.groups(), [(40, 2001, Some(5 * MB), false)]);
 }

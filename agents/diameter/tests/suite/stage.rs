@@ -50,6 +50,9 @@ pub struct Stage {
     pub folder: TempDir,
 }
 
+/// Type, sequence, usage by rating group, cost.
+pub type Row = (RecordType, u32, Vec<(u32, u64)>, Option<String>);
+
 pub const CONFIG: &str = r#"{
     "name": "gy", "origin_host": "ocs.example.net", "listen": ["127.0.0.1:0"], "tenant": "example",
     "peers": [{ "host": "pgw.example.net" }, { "host": "*.core.example.net" }, { "host": "dra.example.net", "relay": true }],
@@ -125,7 +128,7 @@ impl Stage {
     }
 
     /// (type, sequence, usage deltas by rating group as input + output + units + ms, cost).
-    pub fn told(&self, session: &str) -> Vec<(RecordType, u32, Vec<(u32, u64)>, Option<String>)> {
+    pub fn told(&self, session: &str) -> Vec<Row> {
         let of_session = |record: &CallRecord| record.session_id.as_str() == session;
         let row = |record: CallRecord| {
             let used = |units: &cdr_model::RecordUnits| {
@@ -340,7 +343,7 @@ impl Told {
                 return u32::from_be_bytes(avp.value.try_into().expect("four bytes"));
             }
         }
-        panic!("no result code")
+        panic!("no result code in {:02x?}", self.frame.bytes())
     }
 
     /// Code and vendor of what is in its Failed-AVP.
