@@ -27,10 +27,10 @@ lint: ## formatting, clippy, rustdoc
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# The files of tests/ that need other programs, or minutes, are named after what they are about: freeswitch_, kamailio_, kinesis_. These
+# The files of tests/ that need other programs, or minutes, are named after what they are about: diameter_, freeswitch_, kamailio_, kinesis_. These
 # are all others; tests/tests/house.rs sees to it. Always the whole workspace is named, so that one set of features is built and not
 # three.
-UNIT_TESTS := --lib --bins --test '[!fk]*' --test 'f[!r]*' --test freeswitch_sequences
+UNIT_TESTS := --lib --bins --test '[!dfk]*' --test diameter --test 'f[!r]*' --test freeswitch_sequences
 
 unit: ## all tests that need no other program
 	$(CARGO) build -p tollkeeper
@@ -56,7 +56,7 @@ soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
 	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
-	for target in diameter_decode esl_decode evapi_decode sip_uri tariff_load; do \
+	for target in diameter_decode diameter_peer esl_decode evapi_decode sip_uri tariff_load; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=60 || exit 1; \
 	done

@@ -8,9 +8,10 @@ use std::{env, fs};
 const FILES: [&str; 5] = ["units", "charging", "session", "account", "tariff"];
 
 /// Messages that carry subscriber numbers: the derived `Debug` would show them, so `src/masked.rs` writes it by hand.
-const MASKED: [&str; 10] = [
+const MASKED: [&str; 11] = [
     "ChargingDataRequest",
     "SubscriberId",
+    "MultipleUnitUsage",
     "ServiceInformation",
     "Account",
     "CreateAccountRequest",

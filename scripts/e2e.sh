@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
-for file in tests/tests/{freeswitch,kamailio,kinesis}_*.rs; do
+for file in tests/tests/{diameter,freeswitch,kamailio,kinesis}_*.rs; do
     name=$(basename "$file" .rs)
     begun=$(date +%s)
     cargo test --workspace --test "$name" -- --test-threads=1 || status=1

@@ -3,14 +3,14 @@
 #
 #   scripts/install-tools.sh
 #
-# Debian packages: Kamailio, SIPp, tshark, Python's venv. Into a folder of its own (TOLLKEEPER_TOOLS, or tollkeeper-tools in the user's
+# Debian packages: Kamailio, SIPp, tshark, freeDiameter, Python's venv. Into a folder of its own (TOLLKEEPER_TOOLS, or tollkeeper-tools in the user's
 # cache): the Kinesis-compatible servers and the client that reads streams back, in the versions of tests/tools. A second
 # run finds everything there and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(kamailio kamailio-extra-modules sip-tester tshark python3 python3-venv)
-commands=(kamailio sipp tshark python3)
+packages=(kamailio kamailio-extra-modules sip-tester tshark python3 python3-venv freediameterd freediameter-extensions)
+commands=(kamailio sipp tshark python3 freeDiameterd)
 tools=${TOLLKEEPER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tollkeeper-tools}
 
 run_as_root() {
@@ -31,7 +31,7 @@ if missing; then
     echo "installing: ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     run_as_root apt-get update -q
-    # The packages start a SIP server at boot; ours run on their own ports, so keep the service from starting.
+    # The packages start servers at boot; ours run on their own ports, so keep the services from starting.
     run_as_root env RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${packages[@]}"
 fi
 command -v cargo >/dev/null || { echo "no Rust toolchain: install one (rustup), then run this again" >&2; exit 1; }

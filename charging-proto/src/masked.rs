@@ -46,6 +46,19 @@ impl fmt::Debug for v1::ChargingDataRequest {
     }
 }
 
+impl fmt::Debug for v1::MultipleUnitUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MultipleUnitUsage")
+            .field("rating_group", &self.rating_group)
+            .field("service_identifier", &self.service_identifier)
+            .field("category", &self.category)
+            .field("called", &masked(&self.called))
+            .field("requested_unit", &self.requested_unit)
+            .field("used_unit_container", &self.used_unit_container)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for v1::ServiceInformation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceInformation")

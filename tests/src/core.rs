@@ -102,6 +102,11 @@ impl MemoryCore {
         self.state().books.session(session_id)
     }
 
+    /// What the client has not confirmed yet.
+    pub fn notifications(&self, client_id: &str) -> Vec<Notification> {
+        self.state().books.notifications(&ClientId::from(client_id))
+    }
+
     /// Every request that was decided, copies included.
     pub fn requests(&self) -> Vec<ChargingRequest> {
         self.state().requests.clone()

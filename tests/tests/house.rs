@@ -18,6 +18,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cdr-shipping", &["cdr-journal", "cdr-model", "types"]),
     ("agent-runtime", &["agent-call", "cdr-journal", "cdr-model", "charging-client", "segment-log", "types"]),
     ("agent-freeswitch", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
+    ("agent-diameter", &[
+        "agent-call",
+        "agent-runtime",
+        "cdr-journal",
+        "cdr-model",
+        "charging-client",
+        "protocol-codecs",
+        "types",
+    ]),
     ("agent-kamailio", &["agent-call", "agent-runtime", "cdr-model", "protocol-codecs", "types"]),
     ("charging-proto", &["types"]),
     ("charging-client", &["charging-proto", "segment-log", "types"]),
@@ -159,8 +168,8 @@ fn nothing_is_left_unfinished_or_tied_to_one_machine() {
 #[test]
 fn every_test_file_runs_in_one_stage() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect("readable");
-    assert!(read("Makefile").contains("--test '[!fk]*' --test 'f[!r]*' --test freeswitch_sequences"));
-    assert!(read("scripts/e2e.sh").contains("tests/tests/{freeswitch,kamailio,kinesis}_*.rs"));
+    assert!(read("Makefile").contains("--test '[!dfk]*' --test diameter --test 'f[!r]*' --test freeswitch_sequences"));
+    assert!(read("scripts/e2e.sh").contains("tests/tests/{diameter,freeswitch,kamailio,kinesis}_*.rs"));
     let metadata = metadata();
     let packages = metadata["packages"].as_array().expect("packages");
     let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
@@ -168,8 +177,9 @@ fn every_test_file_runs_in_one_stage() {
     let mut faults = Vec::new();
     for test in tests {
         let (name, path) = (test["name"].as_str().expect("a name"), test["src_path"].as_str().expect("a path"));
-        let unit = !name.starts_with("fr") && !name.starts_with('k') || name == "freeswitch_sequences";
-        let kinds = ["freeswitch_", "kamailio_", "kinesis_"];
+        let named_alike = ["diameter", "freeswitch_sequences"].contains(&name);
+        let unit = !["d", "fr", "k"].iter().any(|begin| name.starts_with(begin)) || named_alike;
+        let kinds = ["diameter_", "freeswitch_", "kamailio_", "kinesis_"];
         let end_to_end = path.contains("/tests/tests/") && kinds.iter().any(|kind| name.starts_with(kind));
         if unit == end_to_end {
             faults.push(format!("{name}: {path}"));

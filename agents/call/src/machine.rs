@@ -387,10 +387,9 @@ impl CallMachine {
                 ..ServiceInformation::default()
             })),
             units: vec![UnitUsage {
-                rating_group: 0,
-                service_identifier: None,
                 requested: asked_ms.map(Units::time),
                 used: used.into_iter().collect(),
+                ..UnitUsage::default()
             }],
             release_cause: if operation == Operation::Termination { self.release_cause() } else { None },
             client_state: Vec::new(),

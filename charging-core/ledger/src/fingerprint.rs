@@ -175,6 +175,11 @@ fn hash_usage(hash: &mut Hash, usage: &UnitUsage) {
             Some(TariffChange::Indeterminate) => 3,
         });
     }
+    // Only where one is named: hashes that are stored already stay as they are.
+    if usage.category.is_some() || usage.called.is_some() {
+        hash.optional_text(usage.category.as_deref());
+        hash.optional_text(usage.called.as_ref().map(|number| number.expose()));
+    }
 }
 
 fn hash_units(hash: &mut Hash, units: &Units) {

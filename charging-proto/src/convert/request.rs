@@ -133,6 +133,8 @@ impl From<UnitUsage> for v1::MultipleUnitUsage {
             service_identifier: usage.service_identifier,
             requested_unit: usage.requested.map(Into::into),
             used_unit_container: usage.used.into_iter().map(Into::into).collect(),
+            category: usage.category.map(Into::into),
+            called: usage.called.map(|number| number.expose().to_owned()),
         }
     }
 }
@@ -144,6 +146,8 @@ impl TryFrom<v1::MultipleUnitUsage> for UnitUsage {
         Ok(Self {
             rating_group: wire.rating_group,
             service_identifier: wire.service_identifier,
+            category: wire.category.map(Into::into),
+            called: wire.called.map(Number::new),
             requested: wire.requested_unit.map(Units::try_from).transpose()?,
             used: wire.used_unit_container.into_iter().map(UsedUnits::try_from).collect::<Result<_, _>>()?,
         })

@@ -1,5 +1,6 @@
 //! The kinds of agents. A further one is its crate, one file here, and one line in [`REGISTRY`].
 
+mod diameter;
 mod freeswitch;
 mod kamailio;
 mod shared;
@@ -21,7 +22,7 @@ use crate::config::{Comment, Faults, Section};
 pub use shared::COMMENTS;
 
 /// Every kind of agent this binary has.
-pub const REGISTRY: &[&AgentKind] = &[&freeswitch::KIND, &kamailio::KIND];
+pub const REGISTRY: &[&AgentKind] = &[&diameter::KIND, &freeswitch::KIND, &kamailio::KIND];
 
 /// One kind of agent.
 pub struct AgentKind {

@@ -23,6 +23,7 @@ pub(super) fn install() -> anyhow::Result<PrometheusHandle> {
         .context("metric buckets")?;
     let handle = builder.install_recorder().context("installing the metrics recorder")?;
     charging_server::describe_metrics();
+    agent_diameter::metric::describe_metrics();
     agent_runtime::describe_metrics();
     describe();
     gauge!("tollkeeper_build", "version" => env!("CARGO_PKG_VERSION")).set(1);

@@ -40,7 +40,7 @@ fn each_mistake_is_told_with_place_and_remedy() {
         ("[core]\nenabled = 1", "t.toml:2:11: core.enabled: must be true or false, found integer `1`"),
         (
             "[core]\n[[agent]]\nname = \"sbc\"",
-            "t.toml:2:1: agent[0].kind: is missing; add one of: freeswitch, kamailio",
+            "t.toml:2:1: agent[0].kind: is missing; add one of: diameter, freeswitch, kamailio",
         ),
         (
             "[core]\n[[agent]]\nkind = \"kamalio\"",

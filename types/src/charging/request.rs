@@ -133,6 +133,13 @@ pub struct UnitUsage {
     pub rating_group: u32,
     /// The service identifier, part of the key where present.
     pub service_identifier: Option<u32>,
+    /// The rating category of this group; absent: that of the request. Counts when the group is first used.
+    #[serde(default)]
+    pub category: Option<Box<str>>,
+    /// The destination this group is rated by; absent: the called party of the request. Counts when the group is first
+    /// used.
+    #[serde(default)]
+    pub called: Option<Number>,
     /// Wanted next. `Some(Units::default())` (empty): the core decides how much; `None`: report only, no new grant.
     pub requested: Option<Units>,
     /// Used since the last report, in containers.

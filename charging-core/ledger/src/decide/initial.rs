@@ -129,9 +129,9 @@ pub(super) fn resolve(
         // The payer's tenant, whatever a later request says.
         tenant: turn.books.key_of(account).tenant,
         service: request.service,
-        category: request.category.clone(),
+        category: unit.category.as_ref().unwrap_or(&request.category).clone(),
         subject: request.subject.clone().unwrap_or_else(|| account.names.id().into()),
-        destination: request.called.clone(),
+        destination: unit.called.as_ref().or(request.called.as_ref()).cloned(),
         rating_group: unit.rating_group,
         start,
     };

@@ -152,6 +152,8 @@ pub fn data(number: u32, operation: Operation, units: &[(u32, u64, Option<u64>)]
     let unit = |&(rating_group, used_octets, ask): &(u32, u64, Option<u64>)| UnitUsage {
         rating_group,
         service_identifier: None,
+        category: None,
+        called: None,
         requested: ask.map(octets),
         used: if used_octets == 0 { vec![] } else { vec![UsedUnits { units: octets(used_octets), ..used(number, 0) }] },
     };

@@ -28,6 +28,8 @@ fn what_is_chargeable_content_and_what_is_not() {
         with(|r| r.units[0].requested = Some(Units::time(31_000))),
         with(|r| r.units[0].requested = None),
         with(|r| r.units[0].rating_group = 1),
+        with(|r| r.units[0].category = Some("data".into())),
+        with(|r| r.units[0].called = Some(Number::from("+4930"))),
         with(|r| r.units.push(UnitUsage { rating_group: 2, ..UnitUsage::default() })),
         with(|r| r.answer_time = Some(NOON.plus(1))),
         with(|r| r.answer_time = None),

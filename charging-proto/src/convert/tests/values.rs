@@ -62,10 +62,13 @@ fn used() -> impl Strategy<Value = UsedUnits> {
 }
 
 pub(super) fn usage() -> impl Strategy<Value = UnitUsage> {
-    (any::<u32>(), of(any::<u32>()), of(units()), prop::collection::vec(used(), 0..3)).prop_map(
-        |(rating_group, service_identifier, requested, used)| UnitUsage {
+    let rated = (boxed_text(), boxed_text());
+    (any::<u32>(), of(any::<u32>()), of(units()), prop::collection::vec(used(), 0..3), rated).prop_map(
+        |(rating_group, service_identifier, requested, used, (category, called))| UnitUsage {
             rating_group,
             service_identifier,
+            category,
+            called: called.map(types::Number::new),
             requested,
             used,
         },

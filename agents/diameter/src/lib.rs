@@ -1,0 +1,19 @@
+//! The charging server for packet gateways (Gy), call servers (Ro) and message centres, over Diameter.
+//!
+//! Unlike the agents beside switches it does not drive calls: its clients are the charging trigger functions, and it answers what
+//! they ask. Three layers, the first two pure:
+//! * [`peer`]: one connection: capabilities, watchdog, leave-taking (RFC 6733 section 5, RFC 3539);
+//! * [`credit`]: one credit session: an answer is a function of the request, the session and the core's answer (RFC 8506, 3GPP TS
+//!   32.299);
+//! * [`Agent`], the server around them: sockets, peers, the charging core, records.
+//!
+//! `docs/reference/diameter.md` tells what is taken, sent and refused.
+
+pub mod config;
+pub mod credit;
+pub mod metric;
+pub mod peer;
+mod server;
+
+pub use config::DiameterConfig;
+pub use server::{Agent, AgentParts, StartError, TlsError};

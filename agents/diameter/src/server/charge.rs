@@ -1,0 +1,249 @@
+//! A request's way through the core and the journal.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
+use protocol_codecs::diameter::CcRequestType;
+use types::SessionId;
+use types::charging::{ChargingAnswer, ChargingRequest, Operation, RequestedAction, ResultCode, SessionSummary};
+
+use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, Rendered, Verdict, imsi, plan};
+
+use super::desk::Desk;
+
+/// What the desk waits for.
+pub(super) type Settling = Pin<Box<dyn Future<Output = Settled> + Send>>;
+
+pub(super) type Charged = Result<ChargingAnswer, ChargingFailure>;
+type Found = Result<Option<SessionSummary>, ChargingFailure>;
+
+/// What came of it.
+pub(super) enum Settled {
+    /// A request with the core.
+    Charged { session_id: Box<str>, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged },
+    /// A session that the core was asked for, to go on with a request.
+    Found { session_id: Box<str>, turn: u64, result: Found },
+    /// The same, for a notification.
+    Noticed { sequence: u64, session_id: SessionId, result: Found },
+    /// Notifications were confirmed.
+    Confirmed { through: u64, result: Result<(), ChargingFailure> },
+}
+
+pub(super) fn wait(session_id: Box<str>, turn: u64, mut awaited: AwaitedAnswer, time: Duration) -> Settling {
+    Box::pin(async move {
+        let result = awaited.within(time).await;
+        Settled::Charged { session_id, turn, awaited: Some(awaited), result }
+    })
+}
+
+impl Desk {
+    /// Begins the request that is now in work.
+    pub(super) fn begin(&mut self, session_id: &str) {
+        let Some(session) = self.sessions.get_mut(session_id) else { return };
+        let Some(current) = session.current.as_mut() else { return };
+        let ask = &current.job.ask;
+        let is_event = ask.request_type == CcRequestType::Event;
+        let begins = is_event || ask.request_type == CcRequestType::Initial || ask.facts.emergency;
+        if session.memory.is_none() && session.closed && !begins {
+            // It was refused: what its client reports all the same is of no session.
+            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
+        }
+        if session.memory.is_none() && !begins {
+            // After a restart, or a long silence: the core knows.
+            let (charging, id, turn) = (self.charging.clone(), SessionId::from(session_id), current.turn);
+            let session_id: Box<str> = session_id.into();
+            self.settling.push(Box::pin(async move {
+                let result = charging.session(&id).await;
+                Settled::Found { session_id, turn, result }
+            }));
+            return;
+        }
+        let now = self.clock.now().utc;
+        let via = session.connection.and_then(|id| self.lines.get(&id)).map_or("", |line| &line.peer);
+        let mut events_own = is_event.then(|| Memory::begin(ask, via, now));
+        let memory = match &mut events_own {
+            Some(memory) => memory,
+            None => session.memory.get_or_insert_with(|| Memory::begin(ask, via, now)),
+        };
+        memory.via = via.into();
+        let is_copy = !is_event && memory.numbering.is_seen(ask.request_type, ask.number);
+        let Some(number) = number_of(ask, memory) else {
+            return self.settle_locally(session_id, ResultCode::UNABLE_TO_COMPLY);
+        };
+        let mut made = plan(ask, memory, number, &self.config, now);
+        if !is_copy {
+            let at = ask.event_time.unwrap_or(now);
+            let information = memory.facts.information.clone();
+            let imsi = imsi(memory).cloned();
+            let facts = RecordFacts {
+                service: made.service,
+                plmn: information.plmn.as_deref(),
+                apn: information.apn.as_deref(),
+                imsi: imsi.as_ref(),
+            };
+            memory.recorded.take(ask, &facts, number, at, self.config.interim.ms());
+        }
+        let request = made.request.take().map(|mut request| {
+            if request.operation != Operation::Event {
+                request.client_state = memory.write();
+            }
+            request
+        });
+        let emergency = memory.facts.emergency;
+        if is_event {
+            session.memory = events_own;
+        }
+        current.plan = Some(made);
+        current.is_copy = is_copy;
+        match request {
+            _ if emergency => self.settle_emergency(session_id),
+            None => self.settle_locally(session_id, ResultCode::RATING_FAILED),
+            Some(request) => self.submit(session_id, request),
+        }
+    }
+
+    pub(super) fn submit(&mut self, session_id: &str, request: ChargingRequest) {
+        let Some(turn) = self.turn_of(session_id) else { return };
+        match self.charging.submit(request) {
+            Ok(awaited) => {
+                let time = self.config.answer_timeout.std();
+                self.settling.push(wait(session_id.into(), turn, awaited, time));
+            }
+            Err(failure) => self.charged(session_id, turn, None, Err(failure)),
+        }
+    }
+
+    pub(super) fn turn_of(&self, session_id: &str) -> Option<u64> {
+        self.sessions.get(session_id)?.current.as_ref().map(|current| current.turn)
+    }
+
+    /// The core said what it knows of a session.
+    pub(super) fn found(&mut self, session_id: &str, turn: u64, result: Found) {
+        if self.turn_of(session_id) != Some(turn) {
+            return;
+        }
+        let own = |summary: &SessionSummary| summary.client_id == *self.charging.client_id();
+        let summary = match result {
+            Ok(summary) => summary.filter(own),
+            Err(failure) => return self.unreachable(session_id, &failure, false),
+        };
+        let restored = summary.and_then(|summary| Some((Memory::read(&summary.client_state)?, summary)));
+        let Some((mut memory, summary)) = restored else {
+            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
+        };
+        let asked_by = self.sessions.get(session_id).and_then(|session| session.current.as_ref());
+        let is_owner = asked_by.is_some_and(|current| memory.belongs_to(&current.job.ask.origin_host));
+        if !is_owner {
+            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
+        }
+        self.write_draft(session_id, &mut memory, &summary);
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.memory = Some(memory);
+        }
+        self.begin(session_id);
+    }
+
+    /// The core answered, or did not.
+    pub(super) fn charged(&mut self, session_id: &str, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged) {
+        if self.turn_of(session_id) != Some(turn) {
+            return self.late_charged(session_id, turn, awaited, result);
+        }
+        match (result, awaited) {
+            (Ok(answer), _) => {
+                if let Some(session) = self.sessions.get_mut(session_id) {
+                    session.alone_since = None;
+                }
+                for notification in &answer.notifications {
+                    self.notified(notification);
+                }
+                self.decided(session_id, &answer);
+            }
+            (Err(failure), Some(awaited)) if matches!(failure.cause(), FailureCause::Deadline { .. }) => {
+                self.settling.push(wait(session_id.into(), turn, awaited, FOR_EVER));
+                self.unreachable(session_id, &failure, true);
+            }
+            (Err(failure), _) => self.unreachable(session_id, &failure, false),
+        }
+    }
+
+    pub(super) fn settle_locally(&mut self, session_id: &str, code: ResultCode) {
+        let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
+            return;
+        };
+        let number = current.job.ask.number;
+        current.plan.get_or_insert_with(|| Plan {
+            request: None,
+            verdicts: vec![Verdict::Unmapped; current.job.ask.groups.len()],
+            service: current.job.ask.facts.service(),
+        });
+        let answer = ChargingAnswer::refusal(SessionId::from(session_id), number, code);
+        self.decided(session_id, &answer);
+    }
+
+    /// It is known how the request comes out: records, then the answer.
+    pub(super) fn decided(&mut self, session_id: &str, answer: &ChargingAnswer) {
+        let Some(session) = self.sessions.get(session_id) else { return };
+        let (Some(current), memory) = (session.current.as_ref(), session.memory.clone()) else { return };
+        let Some(made) = current.plan.clone() else { return };
+        let (ask, turn, is_copy) = (current.job.ask.clone(), current.turn, current.is_copy);
+        let rendered =
+            self.render(&ask, &made, answer).or_else(|| self.render_refusal(&ask, ResultCode::UNABLE_TO_COMPLY));
+        let told = rendered.as_ref().and_then(Rendered::result_code);
+        let code = told.map_or(answer.result_code, |code| ResultCode(code.0));
+        if let Some(memory) = &memory {
+            self.undo_if_unwanted(&ask, &made, answer, (memory, false));
+        }
+        let drafted = if is_copy { Vec::new() } else { self.drafted(session_id, Outcome::of(answer, code)) };
+        let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
+            return;
+        };
+        current.unwritten = drafted.len();
+        current.answer = rendered.map(|rendered| (rendered, answer.result_code != ResultCode::TOO_BUSY));
+        for record in drafted {
+            self.append(session_id, turn, record);
+        }
+        self.after_decision(session_id, code);
+        self.answer_if_written(session_id);
+    }
+
+    pub(super) fn after_decision(&mut self, session_id: &str, code: ResultCode) {
+        let Some(session) = self.sessions.get_mut(session_id) else { return };
+        let Some(current) = &session.current else { return };
+        match current.job.ask.operation() {
+            Operation::Event => session.memory = None,
+            Operation::Initial if !code.is_success() => {
+                session.memory = None;
+                session.closed = true;
+            }
+            Operation::Termination => session.closed = true,
+            Operation::Update if code == ResultCode::UNKNOWN_SESSION => session.closed = true,
+            Operation::Initial | Operation::Update => session.closed = false,
+        }
+    }
+
+    /// The request in work is done with.
+    pub(super) fn over(&mut self, session_id: &str) {
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.current = None;
+        }
+        self.next(session_id);
+    }
+}
+
+/// The number under which the core knows a request.
+fn number_of(ask: &Ask, memory: &mut Memory) -> Option<u32> {
+    match ask.request_type {
+        CcRequestType::Event => event_number(ask.number, ask.action),
+        kind => memory.numbering.number(kind, ask.number),
+    }
+}
+
+/// A debit and its refund are two requests, also where clients give both the same number.
+pub(super) fn event_number(own: u32, action: RequestedAction) -> Option<u32> {
+    let refund = u32::from(action == RequestedAction::Refund);
+    own.checked_mul(2)?.checked_add(refund).filter(|number| *number < OURS)
+}
+
+/// Longer than any session.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);

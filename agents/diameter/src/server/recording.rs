@@ -1,0 +1,86 @@
+//! A request's records on their way to the journal; its answer waits for them.
+
+use std::sync::Arc;
+
+use cdr_model::{CallRecord, Parties};
+use metrics::counter;
+use tracing::error;
+use types::charging::{ResultCode, SessionPhase, SessionSummary};
+
+use crate::credit::{Memory, Outcome, records};
+use crate::metric;
+
+use super::desk::{Desk, Written};
+
+impl Desk {
+    /// The records of the last request that the core decided may be missing; those that are not are not written twice.
+    pub(super) fn write_draft(&mut self, session_id: &str, memory: &mut Memory, summary: &SessionSummary) {
+        let code = match summary.phase {
+            SessionPhase::Denied => ResultCode::UNABLE_TO_COMPLY,
+            SessionPhase::Open | SessionPhase::Expired | SessionPhase::Closed => ResultCode::SUCCESS,
+        };
+        let outcome = Outcome { code, cost: summary.cost, release: None };
+        for record in records(session_id, memory, outcome, &self.config.origin_host) {
+            self.append(session_id, 0, record);
+        }
+    }
+
+    pub(super) fn drafted(&mut self, session_id: &str, outcome: Outcome) -> Vec<CallRecord> {
+        let node = self.config.origin_host.clone();
+        let memory = self.sessions.get_mut(session_id).and_then(|session| session.memory.as_mut());
+        memory.map(|memory| records(session_id, memory, outcome, &node)).unwrap_or_default()
+    }
+
+    pub(super) fn append(&mut self, session_id: &str, turn: u64, mut record: CallRecord) {
+        Parties::of(&record).describe(&mut record);
+        self.append_again(session_id.into(), turn, Arc::new(record));
+    }
+
+    pub(super) fn append_again(&mut self, session_id: Box<str>, turn: u64, record: Arc<CallRecord>) {
+        let (sender, id, kept) = (self.written.0.clone(), session_id.clone(), Arc::clone(&record));
+        let taken = self.journal.append(&record, move |result| {
+            let failure = result.err().map(|error| (error.to_string(), kept));
+            // The desk is gone only when the process ends.
+            drop(sender.send(Written { session_id: id, turn, failure }));
+        });
+        if let Err(error) = taken {
+            self.record_written(Written { session_id, turn, failure: Some((error.to_string(), record)) });
+        }
+    }
+
+    /// A record that the journal does not take is kept, and its request is not answered: nothing is given whose record is lost.
+    pub(super) fn record_written(&mut self, written: Written) {
+        if let Some((reason, record)) = written.failure {
+            counter!(metric::UNRECORDED, "switch" => self.label()).increment(1);
+            error!(agent = %self.config.name, session_id = %written.session_id, reason, "the journal did not take a record; it is tried again");
+            self.unrecorded.push_back((written.session_id, written.turn, record));
+            return;
+        }
+        let session = self.sessions.get_mut(&written.session_id);
+        let Some(current) = session.and_then(|session| session.current.as_mut()) else { return };
+        if current.turn == written.turn {
+            current.unwritten = current.unwritten.saturating_sub(1);
+            self.answer_if_written(&written.session_id);
+        }
+    }
+
+    /// Records that the journal did not take, once more.
+    pub(super) fn append_unrecorded(&mut self) {
+        for (session_id, turn, record) in std::mem::take(&mut self.unrecorded) {
+            self.append_again(session_id, turn, record);
+        }
+    }
+
+    pub(super) fn answer_if_written(&mut self, session_id: &str) {
+        let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
+            return;
+        };
+        if current.unwritten > 0 {
+            return;
+        }
+        if let Some((rendered, keep)) = current.answer.take() {
+            self.answer(session_id, &rendered, keep);
+        }
+        self.over(session_id);
+    }
+}

@@ -1,0 +1,118 @@
+//! One session as the desk holds it: what is known, what is in work, what was answered.
+
+use std::collections::VecDeque;
+
+use protocol_codecs::diameter::CcRequestType;
+use tokio::time::Instant;
+use types::MonoMs;
+
+use crate::credit::{Ask, Draft, Memory, Plan, Rendered, Reply};
+
+use super::inbox::ConnectionId;
+
+/// A request and everybody who waits for its answer: its copies wait with it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub ask: Box<Ask>,
+    pub ways: Vec<(ConnectionId, Reply)>,
+    pub came: Instant,
+}
+
+impl Job {
+    pub fn is_copy(&self, ask: &Ask) -> bool {
+        (self.ask.request_type, self.ask.number, self.ask.content) == (ask.request_type, ask.number, ask.content)
+            && self.ask.origin_host.eq_ignore_ascii_case(&ask.origin_host)
+    }
+}
+
+/// The request that is in work.
+#[derive(Debug)]
+pub(super) struct Current {
+    /// Tells it from all others.
+    pub turn: u64,
+    pub job: Job,
+    /// `None` while the core is asked whether it knows the session.
+    pub plan: Option<Plan>,
+    /// A copy of what the core knows already: its usage counts once.
+    pub is_copy: bool,
+    /// The answer, while its records are written; and how many are not.
+    pub answer: Option<(Rendered, bool)>,
+    pub unwritten: usize,
+}
+
+/// A request whose client was answered without the core, which still has it. Others go on behind it: the core gets them in order.
+#[derive(Debug)]
+pub(super) struct Late {
+    pub turn: u64,
+    pub ask: Box<Ask>,
+    pub plan: Plan,
+    pub draft: Option<Draft>,
+    /// Of a session or event that was refused meanwhile, and is to be taken back.
+    pub refused: Option<Memory>,
+}
+
+/// An answer that was given.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub request_type: CcRequestType,
+    pub number: u32,
+    pub content: u64,
+    pub rendered: Rendered,
+    pub until: MonoMs,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// Of a session that stands; `None`: an event, or not yet known.
+    pub memory: Option<Memory>,
+    pub kept: VecDeque<Kept>,
+    pub queue: VecDeque<Job>,
+    pub current: Option<Current>,
+    pub late: Vec<Late>,
+    /// Where its client was heard last.
+    pub connection: Option<ConnectionId>,
+    /// Since when it goes on without the core.
+    pub alone_since: Option<MonoMs>,
+    pub closed: bool,
+}
+
+impl Session {
+    /// Whether the session may be this client's.
+    pub fn belongs_to(&self, origin_host: &str) -> bool {
+        match (&self.memory, &self.current) {
+            (Some(memory), _) => memory.belongs_to(origin_host),
+            (None, Some(current)) => current.job.ask.origin_host.eq_ignore_ascii_case(origin_host),
+            (None, None) => true,
+        }
+    }
+
+    /// The answer that this request was given before.
+    pub fn kept_for(&self, ask: &Ask) -> Option<&Rendered> {
+        let same = |kept: &&Kept| {
+            (kept.request_type, kept.number, kept.content) == (ask.request_type, ask.number, ask.content)
+        };
+        self.kept.iter().find(same).map(|kept| &kept.rendered)
+    }
+
+    /// Waits with the original, if that is in work or waits itself, and if not too many do; else gives the way back.
+    pub fn joins(&mut self, ask: &Ask, way: (ConnectionId, Reply)) -> Result<(), (ConnectionId, Reply)> {
+        let current = self.current.as_mut().map(|current| &mut current.job);
+        let original = current.into_iter().chain(&mut self.queue).find(|job| job.is_copy(ask));
+        match original {
+            Some(job) if job.ways.len() < WAYS_MAX => {
+                job.ways.push(way);
+                Ok(())
+            }
+            Some(_) | None => Err(way),
+        }
+    }
+
+    /// Nothing is in work and nothing is to be remembered.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && self.queue.is_empty() && self.kept.is_empty() && self.late.is_empty()
+    }
+}
+
+/// Copies of one request that wait at once; further ones are copies of a client that does not wait.
+const WAYS_MAX: usize = 8;

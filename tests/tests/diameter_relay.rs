@@ -1,0 +1,42 @@
+//! freeDiameterd as a relay between a packet gateway and us: it checks every AVP against its rules.
+
+mod diameter_lab;
+
+use std::time::Duration;
+
+use demo::lab::eventually;
+use diameter_lab::{Gateway, MB, Relay, Server, group};
+use serde_json::json;
+
+#[test]
+fn a_relay_in_front_of_us_has_no_complaint() -> anyhow::Result<()> {
+    let server = Server::start("diameter_relay", "1.00")?;
+    let mut relay = Relay::start(&server.folder, server.port)?;
+    server.wait_peers(1)?;
+    let mut gateway = Gateway::start(&server.folder, "dra.example.net", relay.port)?;
+    let ask = Some(5 * MB);
+    let told = gateway.ask("data", 1, 0, &[group(10, 0, ask), group(20, 0, ask)])?;
+    assert_eq!(told, (2001, json!([[10, 2001, 5 * MB, false], [20, 2001, 5 * MB, false]])));
+    let told = gateway.ask("data", 2, 1, &[group(10, 5 * MB, ask)])?;
+    assert_eq!(told, (2001, json!([[10, 2001, 4 * MB, true]])));
+    let told = gateway.ask("data", 3, 2, &[group(10, 2 * MB, None), group(20, 3 * MB, None)])?;
+    assert_eq!(told.0, 2001);
+    assert_eq!(server.balance()?, ("0.27".into(), "0".into()));
+    // Errors, too, are sound: unknown session, nothing that can be rated.
+    assert_eq!(gateway.ask("never", 2, 1, &[group(10, MB, ask)])?.0, 5002);
+    assert_eq!(gateway.ask("unmapped", 1, 0, &[group(99, 0, ask)])?.0, 5031);
+    // Its watchdog, every 6 s: we answer, and are asked again.
+    eventually("watchdogs of the relay", Duration::from_secs(30), || {
+        let metrics = server.tollkeeper.get("/metrics").ok()?;
+        let line = metrics.lines().find(|line| line.starts_with("tollkeeper_diameter_requests_total") && line.contains("DWR"))?;
+        line.rsplit(' ').next()?.parse::<u64>().ok().filter(|count| *count >= 2)
+    })?;
+    gateway.leave()?;
+    assert_eq!(relay.complaints(), Vec::<String>::new(), "{}", relay.process.output());
+    // It leaves with a DPR, which we answer.
+    relay.process.terminate(Duration::from_secs(20))?;
+    server.wait_peers(0)?;
+    let metrics = server.tollkeeper.get("/metrics")?;
+    assert!(metrics.contains("reason=\"peer_left\"}"), "{metrics}");
+    Ok(())
+}
