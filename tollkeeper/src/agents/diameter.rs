@@ -43,9 +43,10 @@ impl AgentConfig for Configured {
     fn start(&self, place: &mut AgentPlace<'_>) -> anyhow::Result<()> {
         let clock = Clock::system();
         let seconds = clock.now().utc.0.div_euclid(1_000).rem_euclid(i64::from(u32::MAX));
+        let outbox = place.data_dir.join("agents").join(&*self.0.name).join("outbox");
         let agent = Agent::bind(AgentParts {
             config: Arc::clone(&self.0),
-            charging: place.client(ClientId::from(&*self.0.name)),
+            charging: place.client(ClientId::from(&*self.0.name), &outbox)?,
             journal: Arc::clone(&place.journal),
             clock,
             // Greater with every start, the same for all peers.
@@ -74,7 +75,11 @@ services = [{ context = "32251", category = "data" }]
 
 const COMMENTS: &[Comment] = &[
     Comment::new("origin_host", "Our DiameterIdentity: the Origin-Host of what we send."),
-    Comment::optional("origin_realm", "Our realm. Without it: what follows the first dot of origin_host.", "\"example.net\""),
+    Comment::optional(
+        "origin_realm",
+        "Our realm. Without it: what follows the first dot of origin_host.",
+        "\"example.net\"",
+    ),
     Comment::new("realms", "Other realms whose requests we serve."),
     Comment::new("hosts", "Other hosts whose requests we serve."),
     Comment::new("listen", "Where peers connect, without TLS."),
@@ -105,7 +110,11 @@ const COMMENTS: &[Comment] = &[
     Comment::optional("services.rating_group", "Rating-Group. Without it: any, and none.", "10"),
     Comment::optional("services.service_identifier", "Service-Identifier. Without it: any, and none.", "1"),
     Comment::optional("services.apn", "Access point name. Without it: any.", "\"internet\""),
-    Comment::optional("services.plmn", "Serving network: MCC and MNC, or the first digits. Without it: any.", "\"26201\""),
+    Comment::optional(
+        "services.plmn",
+        "Serving network: MCC and MNC, or the first digits. Without it: any.",
+        "\"26201\"",
+    ),
     Comment::optional("services.role", "ORIGINATING, TERMINATING or FORWARDING. Without it: any.", "\"TERMINATING\""),
     Comment::optional("services.client_realm", "Origin-Realm of the client. Without it: any.", "\"example.net\""),
     Comment::optional("services.tenant", "Whose customers. Without it: tenant.", "\"default\""),
@@ -114,10 +123,22 @@ const COMMENTS: &[Comment] = &[
         "VOICE, DATA, SMS, MMS or GENERIC; the same for all groups of a session. Without it: by the context.",
         "\"DATA\"",
     ),
-    Comment::optional("services.category", "The rating category. Without it: call, data, sms, mms or generic.", "\"data\""),
+    Comment::optional(
+        "services.category",
+        "The rating category. Without it: call, data, sms, mms or generic.",
+        "\"data\"",
+    ),
     Comment::optional("services.subject", "The rating subject. Without it: the account.", "\"roaming\""),
-    Comment::optional("services.destination", "What is rated as the destination. Without it: the called party.", "\"+49\""),
-    Comment::optional("services.mode", "prepaid, pseudoprepaid, postpaid or rated. Without it: prepaid.", "\"prepaid\""),
+    Comment::optional(
+        "services.destination",
+        "What is rated as the destination. Without it: the called party.",
+        "\"+49\"",
+    ),
+    Comment::optional(
+        "services.mode",
+        "prepaid, pseudoprepaid, postpaid or rated. Without it: prepaid.",
+        "\"prepaid\"",
+    ),
     Comment::new("services.free", "true: no credit control for it (4011)."),
     Comment::optional(
         "services.final_unit",
@@ -135,7 +156,11 @@ const COMMENTS: &[Comment] = &[
     Comment::new("services.grant.least", "Less than this is none: 4012."),
     Comment::new("services.grant.most", "No more than this."),
     Comment::optional("services.validity", "How long a grant may be kept. Without it: as in grants.", "\"30m\""),
-    Comment::optional("services.holding", "Give it back after so long without use. Without it: as in grants.", "\"10m\""),
+    Comment::optional(
+        "services.holding",
+        "Give it back after so long without use. Without it: as in grants.",
+        "\"10m\"",
+    ),
     Comment::new("grants", "How much is granted at once, where no service says otherwise."),
     Comment::new("grants.time", "Of time, in milliseconds."),
     Comment::new("grants.time.slice", "Where the client leaves it to us."),
@@ -157,22 +182,39 @@ const COMMENTS: &[Comment] = &[
     Comment::new("grants.holding", "Give octets and units back after so long without use; 0s: never."),
     Comment::new("grants.threshold_percent", "Ask again when this share of the grant is left, 0 to 90."),
     Comment::new("numbers", "How called numbers are written."),
-    Comment::new("numbers.country_code", "Country code for national numbers, digits only; empty: national numbers are refused."),
+    Comment::new(
+        "numbers.country_code",
+        "Country code for national numbers, digits only; empty: national numbers are refused.",
+    ),
     Comment::new("numbers.area_code", "Area code put before local numbers; empty: local numbers are refused."),
     Comment::new("numbers.international_prefixes", "What is dialled before a country code."),
     Comment::new("numbers.national_prefix", "What is dialled before an area code."),
     Comment::new("numbers.technical_prefixes", "Prefixes that choose a route and are not part of the number."),
     Comment::new("numbers.short_codes", "Numbers that are taken as they are."),
     Comment::new("numbers.bare_is_international", "true: digits without any prefix are a country code and number."),
-    Comment::new("emergency_numbers", "Called numbers that are never refused and cost nothing, beside urn:service:sos."),
-    Comment::new("answer_timeout", "How long a request may wait for the core, 100ms to 10s; shorter than the clients' Tx timer."),
+    Comment::new(
+        "emergency_numbers",
+        "Called numbers that are never refused and cost nothing, beside urn:service:sos.",
+    ),
+    Comment::new(
+        "answer_timeout",
+        "How long a request may wait for the core, 100ms to 10s; shorter than the clients' Tx timer.",
+    ),
     Comment::new(
         "on_core_failure",
         "Without the core: terminate (5012), retry_and_terminate (3004: the client asks another server) or continue (open sessions go on, their usage is delivered when the core is back; what waits for it is lost if this process dies).",
     ),
     Comment::new("continue_longest", "How long a session may go on without the core, with continue."),
-    Comment::optional("failure_handling", "What clients do without us: terminate, continue, retry_and_terminate. Without it: as the core says.", "\"terminate\""),
-    Comment::optional("session_failover", "Whether clients may go on at another server. Without it: as the core says.", "true"),
+    Comment::optional(
+        "failure_handling",
+        "What clients do without us: terminate, continue, retry_and_terminate. Without it: as the core says.",
+        "\"terminate\"",
+    ),
+    Comment::optional(
+        "session_failover",
+        "Whether clients may go on at another server. Without it: as the core says.",
+        "true",
+    ),
     Comment::new("interim", "Distance of INTERIM records; 0s: none."),
     Comment::new("tell_cost", "true: clients are told what a session or event cost, and what is left."),
     Comment::new("strict", "true: peers are held to the RFCs to the letter. No Kamailio passes it."),
@@ -181,11 +223,17 @@ const COMMENTS: &[Comment] = &[
     Comment::new("limits.strangers", "Connections at once whose peer has not said who it is."),
     Comment::new("limits.window", "Requests of one connection in work; more are answered 3004."),
     Comment::new("limits.sessions", "Sessions held in memory; more are answered 3004."),
-    Comment::new("limits.capabilities_timeout", "How long capabilities, TLS handshake and a begun message may take, 100ms to 60s."),
+    Comment::new(
+        "limits.capabilities_timeout",
+        "How long capabilities, TLS handshake and a begun message may take, 100ms to 60s.",
+    ),
     Comment::new("limits.watchdog", "Tw of the watchdog (RFC 3539), 6s to 1h."),
     Comment::new("limits.write_timeout", "How long a peer may read nothing of what we send, 100ms to 60s."),
     Comment::new("limits.leave_timeout", "How long a peer may take to agree that we leave, 100ms to 60s."),
-    Comment::new("limits.copies", "How long answers are kept for copies of their requests, 4m to 1h; the core keeps them longer."),
+    Comment::new(
+        "limits.copies",
+        "How long answers are kept for copies of their requests, 4m to 1h; the core keeps them longer.",
+    ),
     Comment::new("limits.request_timeout", "Tx of our own requests (RAR, ASR), 100ms to 60s."),
     Comment::new("limits.request_attempts", "How often they are sent."),
 ];

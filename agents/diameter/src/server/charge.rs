@@ -146,6 +146,10 @@ impl Desk {
 
     /// The core answered, or did not.
     pub(super) fn charged(&mut self, session_id: &str, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged) {
+        if result.is_ok() {
+            // A crash before the records of an end are durable loses nothing: its client has no answer, and asks again.
+            self.charging.settled(&SessionId::from(session_id));
+        }
         if self.turn_of(session_id) != Some(turn) {
             return self.late_charged(session_id, turn, awaited, result);
         }

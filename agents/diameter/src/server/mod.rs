@@ -106,12 +106,20 @@ impl Agent {
         let peers = Arc::new(listen::Peers::new(&parts, inbox));
         let serving = desk.run();
         let mut tasks = tokio::task::JoinSet::new();
+        let charging = parts.charging.clone();
+        let recovering = tokio::spawn(async move {
+            // What follows from them its client asks for again: a request that it has no answer to comes as a copy.
+            for ended in charging.recovered().await {
+                charging.settled(&ended.request.session_id);
+            }
+        });
         for (listener, tls) in listeners {
             tasks.spawn(listen::serve(listener, tls, Arc::clone(&peers)));
         }
         drop(peers);
         info!(agent = %name, "serving");
         serving.await;
+        recovering.abort();
         drop(shutdown);
         // The listeners end with the shutdown, and their connections with them.
         while tasks.join_next().await.is_some() {}

@@ -87,6 +87,7 @@ fn data(number: u32, operation: Operation, groups: &[(u32, u64)]) -> ChargingReq
         service_identifier: Some(7),
         requested: Some(octets(4000)),
         used: if amount == 0 { vec![] } else { vec![UsedUnits { units: octets(amount), ..used(number, 0) }] },
+        ..UnitUsage::default()
     };
     let units = groups.iter().map(unit).collect();
     ChargingRequest { service: Service::Data, called: None, units, ..request("data", number, operation) }
