@@ -273,13 +273,35 @@ async fn who_has_sent_a_leg_is_known_when_its_partner_has_ended() {
     }
 }
 
+/// Two callers were brought together: the one who sends the other on pays as he does for his own call.
+#[tokio::test(start_paused = true)]
+async fn a_partner_who_called_in_himself_pays_as_for_his_own_call() {
+    let mut stage = stage("10.00", |_| {}).await;
+    stage.core.account("1002", "10.00");
+    let (mut a, mut b) = (Call::new("a"), Call::new("b"));
+    a.connects(&mut stage).await;
+    b.further.insert("variable_cgr_account".into(), "1002".into());
+    b.connects(&mut stage).await;
+    a.says(&mut stage, "CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", "b")]).await;
+    stage.pass(1_000).await;
+    // The account is not on the leg any more.
+    b.further.insert("variable_cgr_account".into(), Value::Null);
+    sends(&b, &mut a, BRITAIN, &mut stage).await;
+    is_admitted("a", BRITAIN, &mut stage).await;
+    let asked = stage.core.requests();
+    let further = asked.iter().find(|request| request.called.as_ref().is_some_and(|to| to.expose() == "+442071234567"));
+    let payer = further.and_then(|request| request.subscribers.first()).map(|payer| payer.value.expose());
+    assert_eq!(payer, Some("1002"));
+    stage.agent.abort();
+}
+
 /// Nor does a call pay that was refused.
 #[tokio::test(start_paused = true)]
 async fn a_loopback_leg_of_a_refused_call_is_refused() {
     let (mut stage, mut a) = (stage("0.00", |_| {}).await, Call::new("a"));
     a.parks(&mut stage).await;
     a.is_routed(&mut stage).await;
-    far_end("l", "a").says(&mut stage, "CHANNEL_PARK", &[]).await;
+    far_end("l", "a").parks(&mut stage).await;
     stage.until("the refusal", |stage| stage.said_of("uuid_kill") == ["uuid_kill l OUTGOING_CALL_BARRED"]).await;
     assert!(stage.said_of("uuid_transfer l").is_empty());
     stage.agent.abort();
