@@ -17,6 +17,6 @@ mod transport;
 
 pub use client::{AwaitedAnswer, Client, ClientConfig};
 pub use failure::{ChargingFailure, FailureCause};
-pub use grpc::{GrpcConfig, GrpcConfigError, GrpcTransport};
+pub use grpc::{AccessError, CoreAccess, GrpcConfig, GrpcConfigError, GrpcTransport};
 pub use metrics::{ClientMetrics, Count, TransportMetrics};
 pub use transport::{ChargingTransport, NotificationStream, Ready, TransportFuture};

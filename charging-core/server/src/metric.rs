@@ -24,6 +24,8 @@ pub mod names {
     pub const EXPIRED: &str = "tollkeeper_ledger_expired_sessions_total";
     /// Snapshots made. Label `result`: `ok`, `failed`.
     pub const SNAPSHOTS: &str = "tollkeeper_ledger_snapshots_total";
+    /// Connections and calls that were not let in. Label `reason`: `connections`, `calls`, `token`.
+    pub const TURNED_AWAY: &str = "tollkeeper_core_turned_away_total";
     /// Batches that the disk had no room for.
     pub const DISK_FULL: &str = "tollkeeper_ledger_disk_full_total";
 }
@@ -41,5 +43,6 @@ pub fn describe_metrics() {
     describe_gauge!(ACCOUNTS, "Accounts");
     describe_counter!(EXPIRED, "Sessions settled provisionally because nobody reported in time");
     describe_counter!(SNAPSHOTS, "Snapshots made, by result");
+    describe_counter!(TURNED_AWAY, "Connections and calls that were not let in, by reason");
     describe_counter!(DISK_FULL, "Batches that the disk had no room for: free space, nothing was lost");
 }
