@@ -81,7 +81,7 @@ impl Stopping {
 }
 
 /// Listens on the configured address (port 0: any free one). Returns the address in use, and the server, to be awaited: it
-/// ends when `shutdown` does, after the requests in flight, at most [`DRAIN`] later; streams are ended.
+/// ends when `shutdown` does, after the requests in flight, at most 5 s later; streams are ended.
 pub async fn serve<S: Future<Output = ()> + Send + 'static>(
     core: Core,
     config: &CoreConfig,
