@@ -18,7 +18,7 @@ mod transport;
 
 pub use client::{AwaitedAnswer, Client, ClientConfig, Recovered};
 pub use failure::{ChargingFailure, FailureCause};
-pub use grpc::{GrpcConfig, GrpcConfigError, GrpcTransport};
+pub use grpc::{AccessError, CoreAccess, GrpcConfig, GrpcConfigError, GrpcTransport};
 pub use metrics::{ClientMetrics, Count, TransportMetrics};
 pub use outbox::OutboxError;
 pub use transport::{ChargingTransport, NotificationStream, Ready, TransportFuture};

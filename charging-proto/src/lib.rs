@@ -4,9 +4,11 @@
 //! `charging-client` uses the client side, `charging-core/server` the server side. `AVP_MAPPING.md` beside the
 //! `.proto` files says where each Diameter AVP goes.
 
+mod bearer;
 pub mod convert;
 mod masked;
 
+pub use bearer::{Bearer, TokenChannel};
 pub use convert::ConvertError;
 
 /// Generated from `proto/tollkeeper/charging/v1`; every item is described there and here by the same comments.

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use tonic::transport::Endpoint;
 use types::class::ErrorClass;
 
+use super::access::{AccessError, CoreAccess};
+
 /// Where the core is, and the limits of the connection to it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,6 +27,8 @@ pub struct GrpcConfig {
     pub reconnect_first_ms: u64,
     /// The longest pause between connections, in milliseconds; 5000 unless configured.
     pub reconnect_max_ms: u64,
+    /// What lets the client in; nothing unless configured.
+    pub access: CoreAccess,
 }
 
 impl Default for GrpcConfig {
@@ -37,6 +41,7 @@ impl Default for GrpcConfig {
             heartbeat_ms: 5_000,
             reconnect_first_ms: 100,
             reconnect_max_ms: 5_000,
+            access: CoreAccess::default(),
         }
     }
 }
@@ -48,8 +53,11 @@ pub enum GrpcConfigError {
     /// No address at all.
     #[error("no core address is configured")]
     NoAddress,
+    /// TLS or the token.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A text that is no address.
-    #[error("address {address} is not of the form http://host:port")]
+    #[error("address {address} is not of the form http://host:port or https://host:port")]
     NotAnAddress {
         /// The text.
         address: String,
@@ -101,9 +109,10 @@ impl GrpcConfig {
     fn endpoint(&self, address: &str) -> Result<Endpoint, GrpcConfigError> {
         let not_an_address = || GrpcConfigError::NotAnAddress { address: address.to_owned() };
         let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| not_an_address())?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
+        if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) || endpoint.uri().host().is_none() {
             return Err(not_an_address());
         }
+        let endpoint = self.access.secure(endpoint)?;
         let heartbeat = Duration::from_millis(self.heartbeat_ms);
         Ok(endpoint
             .connect_timeout(Duration::from_millis(self.connect_timeout_ms))
@@ -128,13 +137,16 @@ mod tests {
             (GrpcConfig { heartbeat_ms: 0, ..good.clone() }, "heartbeat_ms is 0, allowed is 1 to 600000"),
             (
                 GrpcConfig { addresses: vec!["127.0.0.1:7440".into()], ..good.clone() },
-                "address 127.0.0.1:7440 is not of the form http://host:port",
+                "address 127.0.0.1:7440 is not of the form http://host:port or https://host:port",
             ),
             (
                 GrpcConfig { addresses: vec!["https://core:1".into()], ..good.clone() },
-                "address https://core:1 is not of the form http://host:port",
+                "https://core:1/ begins with https: ca is needed, the file with the certificate of the core's authority",
             ),
-            (GrpcConfig { addresses: vec![" ".into()], ..good }, "address   is not of the form http://host:port"),
+            (
+                GrpcConfig { addresses: vec![" ".into()], ..good },
+                "address   is not of the form http://host:port or https://host:port",
+            ),
         ];
         for (config, expected) in rows {
             let error = config.endpoints().map(|endpoints| endpoints.len()).map_err(|error| error.to_string());

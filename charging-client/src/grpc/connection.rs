@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use charging_proto::v1;
 use charging_proto::v1::charging_service_client::ChargingServiceClient;
+use charging_proto::{Bearer, v1};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,7 @@ pub(super) enum Way {
 
 pub(super) struct Connection {
     endpoints: Vec<Endpoint>,
+    bearer: Bearer,
     window: usize,
     open_timeout: Duration,
     backoff: Backoff,
@@ -42,12 +43,14 @@ type Answers = Streaming<v1::ChargingDataResponse>;
 impl Connection {
     pub(super) fn new(
         endpoints: Vec<Endpoint>,
+        bearer: Bearer,
         config: &GrpcConfig,
         way: watch::Sender<Way>,
         metrics: Arc<TransportMetrics>,
     ) -> Self {
         Self {
             endpoints,
+            bearer,
             window: config.window,
             open_timeout: Duration::from_millis(config.connect_timeout_ms),
             backoff: Backoff { first_ms: config.reconnect_first_ms, max_ms: config.reconnect_max_ms },
@@ -91,7 +94,11 @@ impl Connection {
     async fn open(&self, endpoint: &Endpoint) -> Result<(Arc<Link>, Answers), ChargingFailure> {
         let disconnected = ChargingFailure::NotSent { cause: FailureCause::Disconnected };
         let opened = tokio::time::timeout(self.open_timeout, async {
-            let channel = endpoint.connect().await.map_err(|_| disconnected.clone())?;
+            let channel = endpoint.connect().await.map_err(|error| {
+                tracing::debug!(error = &error as &dyn std::error::Error, "connecting to the charging core");
+                disconnected.clone()
+            })?;
+            let channel = self.bearer.clone().over(channel);
             let (outbound, requests) = mpsc::channel(self.window);
             let mut client = ChargingServiceClient::new(channel.clone());
             let answers = client.charge_stream(ReceiverStream::new(requests)).await;

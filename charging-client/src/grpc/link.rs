@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use charging_proto::v1;
+use charging_proto::{TokenChannel, v1};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tonic::transport::Channel;
 use types::charging::{ChargingAnswer, ChargingRequest};
 
 use crate::failure::{ChargingFailure, FailureCause};
@@ -25,7 +24,7 @@ struct InFlight {
 
 /// One open stream.
 pub(super) struct Link {
-    channel: Channel,
+    channel: TokenChannel,
     outbound: mpsc::Sender<v1::ChargingDataRequest>,
     /// `None` once the stream has ended: nothing may be added any more.
     in_flight: Mutex<Option<HashMap<Key, InFlight>>>,
@@ -38,7 +37,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(
-        channel: Channel,
+        channel: TokenChannel,
         outbound: mpsc::Sender<v1::ChargingDataRequest>,
         metrics: Arc<TransportMetrics>,
     ) -> Self {
@@ -47,7 +46,7 @@ impl Link {
         Self { channel, outbound, in_flight, tickets, answers, suspect, metrics }
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    pub(super) fn channel(&self) -> TokenChannel {
         self.channel.clone()
     }
 

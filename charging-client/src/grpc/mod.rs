@@ -8,6 +8,7 @@
 //!   answer in time if nothing else was answered since: the connection is then given up.
 //! * Reads and notifications use the same connection.
 
+mod access;
 mod config;
 mod connection;
 mod link;
@@ -15,17 +16,17 @@ mod link;
 use std::sync::Arc;
 use std::time::Duration;
 
-use charging_proto::v1;
 use charging_proto::v1::charging_service_client::ChargingServiceClient;
 use charging_proto::v1::session_service_client::SessionServiceClient;
+use charging_proto::{TokenChannel, v1};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::StreamExt;
-use tonic::transport::Channel;
 use types::charging::{ChargingAnswer, ChargingRequest, Notification, SessionSummary};
 use types::{ClientId, SessionId};
 
+pub use access::{AccessError, CoreAccess};
 pub use config::{GrpcConfig, GrpcConfigError};
 use connection::{Connection, Way};
 
@@ -55,7 +56,7 @@ impl GrpcTransport {
         let endpoints = config.endpoints()?;
         let (publish, way) = watch::channel(Way::Down);
         let metrics = Arc::new(TransportMetrics::default());
-        let connection = Connection::new(endpoints, config, publish, metrics.clone());
+        let connection = Connection::new(endpoints, config.access.bearer()?, config, publish, metrics.clone());
         Ok(Self {
             way,
             window: Arc::new(Semaphore::new(config.window)),
@@ -91,7 +92,7 @@ impl GrpcTransport {
     }
 
     /// The channel of the connection, waiting for one no longer than an attempt may take.
-    async fn channel(&self) -> Result<Channel, ChargingFailure> {
+    async fn channel(&self) -> Result<TokenChannel, ChargingFailure> {
         let mut way = self.way.clone();
         let settled = timeout_at(Instant::now() + self.attempt_timeout, way.wait_for(|way| !matches!(way, Way::Down)));
         match settled.await.ok().and_then(Result::ok).as_deref() {

@@ -117,7 +117,7 @@ impl SessionService for Services {
 
     async fn get(&self, request: Request<v1::GetSessionRequest>) -> Result<Response<v1::GetSessionResponse>, Status> {
         let session = self.answerer.session(&SessionId::from(request.into_inner().session_id));
-        Ok(Response::new(v1::GetSessionResponse { session: session.map(Into::into), drawn: vec![] }))
+        Ok(Response::new(v1::GetSessionResponse { session: session.map(Into::into), ..Default::default() }))
     }
 
     async fn release(

@@ -119,6 +119,9 @@ pub enum InvalidField {
     /// Usage in an INITIAL, beyond [`crate::MAX_USAGE`], the same group twice, or an EVENT without units.
     #[error("multiple_unit_usage")]
     Units,
+    /// More than an hour ahead of the ledger's clock: the key would be forgotten before its copies are too old.
+    #[error("event_time")]
+    EventTime,
 }
 
 impl Denial {

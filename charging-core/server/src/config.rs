@@ -1,5 +1,6 @@
 //! Configuration of the charging core: the `[core]` table.
 
+mod access;
 mod tariff;
 
 use std::net::SocketAddr;
@@ -8,14 +9,17 @@ use ledger::{DestinationRule, Policy, Settings};
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
 
+pub use access::{LimitsConfig, Role, TlsConfig, TokenConfig, TokenError};
 pub use tariff::{TariffConfig, TaxConfig, TenantConfig};
 
 /// The charging core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoreConfig {
-    /// Where the gRPC API listens. Loopback unless you mean it: this version has no TLS.
+    /// Where the gRPC API listens.
     pub listen: SocketAddr,
+    /// True: listen on other addresses than loopback without TLS or without tokens, because the network sees to it.
+    pub insecure: bool,
     /// Tariff plans, by what they are sold in.
     pub tariff: TariffConfig,
     /// Talk beyond the last grant, after our own cut, that is not charged.
@@ -35,6 +39,14 @@ pub struct CoreConfig {
     pub validity_time: ConfigDuration,
     /// What accounts may do besides paying, where they have no limit of their own (`tollkeeper account limits`).
     pub policy: Policy,
+    /// How much of the gRPC API is used at once.
+    pub limits: LimitsConfig,
+    /// Encryption of the gRPC API; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// Who may use it; empty: whoever reaches it may do everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token: Vec<TokenConfig>,
 }
 
 impl Default for CoreConfig {
@@ -42,6 +54,7 @@ impl Default for CoreConfig {
         let settings = Settings::default();
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7440)),
+            insecure: false,
             tariff: TariffConfig::default(),
             cut_tolerance: ConfigDuration::from_ms(settings.cut_tolerance_ms),
             maximum_ring: ConfigDuration::from_ms(settings.maximum_ring_ms),
@@ -51,6 +64,9 @@ impl Default for CoreConfig {
             queue: 65_536,
             validity_time: ConfigDuration::from_ms(settings.validity_ms.unwrap_or(0)),
             policy: settings.policy,
+            limits: LimitsConfig::default(),
+            tls: None,
+            token: Vec::new(),
         }
     }
 }
@@ -76,6 +92,12 @@ impl CoreConfig {
             faults.push(("queue".into(), "queue and snapshot_records must be at least 1".into()));
         }
         faults.extend(policy_faults(&self.policy));
+        faults.extend(access::faults(&self.token, &self.limits));
+        if !self.listen.ip().is_loopback() && !self.insecure && (self.tls.is_none() || self.token.is_empty()) {
+            let text =
+                "is not loopback: add [core.tls] and [[core.token]], or insecure = true if the network protects it";
+            faults.push(("listen".into(), text.into()));
+        }
         let idle_ms = Settings::default().idle_expiry_ms;
         if self.validity_time.ms() > idle_ms {
             let text = format!("must be at most {}: a silent session expires then", ConfigDuration::from_ms(idle_ms));

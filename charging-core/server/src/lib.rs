@@ -14,15 +14,19 @@ mod quotes;
 mod service;
 mod store;
 mod tariffs;
+pub mod upkeep;
 
 pub use changes::{Changes, changes, settings};
-pub use config::{CoreConfig, TariffConfig, TaxConfig, TenantConfig};
+pub use config::{
+    CoreConfig, LimitsConfig, Role, TariffConfig, TaxConfig, TenantConfig, TlsConfig, TokenConfig, TokenError,
+};
 pub use metric::{describe_metrics, names};
 pub use pricing::TariffPricing;
 pub use quotes::{explained, quoted};
-pub use service::{ServeError, serve};
+pub use service::{ServeError, TlsError, serve};
 pub use store::{Core, CoreError, Subscription};
 pub use tariffs::{
     Author, Counts, Entry, Kind, RowCounts, RowDifference, Summary, TableRow, TariffError, Tariffs, Wanted,
     row_differences, rows_of,
 };
+pub use upkeep::UpkeepError;

@@ -24,6 +24,8 @@ pub mod names {
     pub const EXPIRED: &str = "tollkeeper_ledger_expired_sessions_total";
     /// Snapshots made. Label `result`: `ok`, `failed`.
     pub const SNAPSHOTS: &str = "tollkeeper_ledger_snapshots_total";
+    /// Connections and calls that were not let in. Label `reason`: `connections`, `calls`, `token`.
+    pub const TURNED_AWAY: &str = "tollkeeper_core_turned_away_total";
     /// Batches that the disk had no room for.
     pub const DISK_FULL: &str = "tollkeeper_ledger_disk_full_total";
     /// Tariffs that came over the API. Label `result`: `kept`, `dry_run`, `faulty`, `refused`.
@@ -59,5 +61,6 @@ pub fn describe_metrics() {
     describe_gauge!(TARIFF_IN_FORCE_SINCE, Unit::Seconds, "Since when the version is in force, Unix time");
     describe_gauge!(TARIFFS_HELD, "Tariff versions in memory");
     describe_counter!(UNRATED, "Look-ups of a rate that found none, by reason");
+    describe_counter!(TURNED_AWAY, "Connections and calls that were not let in, by reason");
     describe_counter!(DISK_FULL, "Batches that the disk had no room for: free space, nothing was lost");
 }

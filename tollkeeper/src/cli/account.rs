@@ -1,5 +1,6 @@
 //! `account ...`: everything over gRPC.
 
+use charging_proto::TokenChannel;
 use charging_proto::v1::account_service_client::AccountServiceClient;
 use charging_proto::v1::{
     Account, AccountChange, Balance, BalanceAmount, BalanceKind, BlockRequest, CreateAccountRequest, DebitRequest,
@@ -7,10 +8,9 @@ use charging_proto::v1::{
     get_account_request,
 };
 use clap::{Args, Subcommand, ValueEnum};
-use tonic::transport::Channel;
 use types::{Currency, Money, UtcMs};
 
-use super::connection::{connect, new_request_id, refused, talk};
+use super::connection::{CoreArgs, connect, new_request_id, refused, talk};
 use super::{parse, show};
 
 mod balance;
@@ -215,7 +215,7 @@ pub struct HistoryArgs {
 }
 
 /// Does it.
-pub fn run(core: &str, command: Command) -> anyhow::Result<()> {
+pub fn run(core: &CoreArgs, command: Command) -> anyhow::Result<()> {
     talk(async {
         let mut desk = Desk { core, accounts: AccountServiceClient::new(connect(core).await?) };
         match command {
@@ -234,8 +234,8 @@ pub fn run(core: &str, command: Command) -> anyhow::Result<()> {
 }
 
 struct Desk<'a> {
-    core: &'a str,
-    accounts: AccountServiceClient<Channel>,
+    core: &'a CoreArgs,
+    accounts: AccountServiceClient<TokenChannel>,
 }
 
 impl Desk<'_> {

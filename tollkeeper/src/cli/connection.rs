@@ -1,10 +1,15 @@
 //! The connection of a command to the core, and what to say when it fails.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
-use tonic::transport::{Channel, Endpoint};
+use charging_client::{AccessError, CoreAccess};
+use charging_proto::TokenChannel;
+use clap::Args;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
 use crate::exit::UsageError;
@@ -15,30 +20,78 @@ pub fn talk<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow:
     runtime.block_on(conversation)
 }
 
+/// Which core, and what lets us in.
+#[derive(Debug, Args)]
+pub struct CoreArgs {
+    /// The charging core that account, session and tariff commands talk to; https://... for TLS, with --ca.
+    #[arg(
+        long = "core",
+        global = true,
+        env = "TOLLKEEPER_CORE",
+        default_value = "http://127.0.0.1:7440",
+        value_name = "URL"
+    )]
+    url: String,
+    /// Whose certificate the core must show, PEM.
+    #[arg(long, global = true, env = "TOLLKEEPER_CA", value_name = "FILE", hide_short_help = true)]
+    ca: Option<PathBuf>,
+    /// Our certificate, PEM, where the core asks for one; with --key.
+    #[arg(long, global = true, env = "TOLLKEEPER_CERTIFICATE", value_name = "FILE", hide_short_help = true)]
+    certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, global = true, env = "TOLLKEEPER_KEY", value_name = "FILE", hide_short_help = true)]
+    key: Option<PathBuf>,
+    /// A file with a token, where the core asks for one.
+    #[arg(long, global = true, env = "TOLLKEEPER_TOKEN_FILE", value_name = "FILE", hide_short_help = true)]
+    token_file: Option<PathBuf>,
+}
+
+impl fmt::Display for CoreArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
 /// Connects.
-pub async fn connect(core: &str) -> anyhow::Result<Channel> {
+pub async fn connect(core: &CoreArgs) -> anyhow::Result<TokenChannel> {
     connect_for(core, ANSWER_TIMEOUT).await
 }
 
 /// Connects for something that takes a while: answers are waited for so long.
-pub async fn connect_for(core: &str, answer_timeout: Duration) -> anyhow::Result<Channel> {
-    let wrong = || UsageError(format!("--core {core} is no address; write http://host:port"));
-    let endpoint = Endpoint::from_shared(core.to_owned()).map_err(|_| wrong())?;
-    if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
+pub async fn connect_for(core: &CoreArgs, answer_timeout: Duration) -> anyhow::Result<TokenChannel> {
+    let wrong = || UsageError(format!("--core {core} is no address; write http://host:port or https://host:port"));
+    let endpoint = Endpoint::from_shared(core.url.clone()).map_err(|_| wrong())?;
+    if !matches!(endpoint.uri().scheme_str(), Some("http" | "https")) || endpoint.uri().host().is_none() {
         return Err(wrong().into());
     }
+    let access = CoreAccess {
+        ca: core.ca.clone(),
+        certificate: core.certificate.clone(),
+        key: core.key.clone(),
+        token_file: core.token_file.clone(),
+    };
+    let unfit = |error: AccessError| match error {
+        AccessError::Half | AccessError::NoCa { .. } | AccessError::NotEncrypted { .. } => {
+            UsageError(error.to_string()).into()
+        }
+        error => anyhow::Error::new(error),
+    };
+    let endpoint = access.secure(endpoint).map_err(unfit)?;
+    let bearer = access.bearer().map_err(unfit)?;
     let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(answer_timeout);
-    endpoint.connect().await.map_err(|error| {
+    let channel = endpoint.connect().await.map_err(|error| {
         let why = root(&error);
         anyhow!("the charging core at {core} cannot be reached: {why}; is it running? (tollkeeper run, or name another one with --core)")
-    })
+    })?;
+    Ok(bearer.over(channel))
 }
 
 /// The core's refusal, with the remedy where the code tells one.
-pub fn refused(core: &str, status: &Status) -> anyhow::Error {
+pub fn refused(core: &CoreArgs, status: &Status) -> anyhow::Error {
     let remedy = match status.code() {
         Code::Unavailable => "; it is stopping or was lost: try again",
         Code::ResourceExhausted => "; it is too busy or its disk is full: try again later",
+        Code::Unauthenticated => "; name a file with a token: --token-file or TOLLKEEPER_TOKEN_FILE",
         Code::DeadlineExceeded | Code::Cancelled => "; it may have been done: repeat with the same request id",
         _ => "",
     };

@@ -261,7 +261,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
 }
 
 /// A bar on the terminal; nothing elsewhere.
-fn progress(what: &'static str) -> ProgressBar {
+pub(super) fn progress(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {eta}");
     let bar = ProgressBar::new(0).with_message(what);
     match style {

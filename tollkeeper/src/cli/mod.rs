@@ -5,6 +5,7 @@ mod cdr;
 mod configuration;
 mod connection;
 mod journal;
+mod ledger;
 mod parse;
 mod plan_folder;
 mod quote;
@@ -38,9 +39,8 @@ use crate::exit;
 Exit codes: 0 done, 1 failed, 3 shutdown unfinished, 64 wrong usage or configuration."
 )]
 pub struct Cli {
-    /// The charging core that account and session commands talk to.
-    #[arg(long, global = true, env = "TOLLKEEPER_CORE", default_value = "http://127.0.0.1:7440", value_name = "URL")]
-    pub core: String,
+    #[command(flatten)]
+    core: connection::CoreArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,6 +90,13 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
   tollkeeper journal replay --sink kinesis --from 2026-11-22T10:00:00Z")]
     #[command(subcommand)]
     Journal(journal::Command),
+    /// The ledger's files: verify, backup, restore.
+    #[command(after_help = "Examples:
+  tollkeeper ledger verify
+  tollkeeper ledger backup /backup/2026-11-22
+  tollkeeper ledger restore /backup/2026-11-22 --replace")]
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Tariffs: check a folder, load it into the running core, compare, show, history, activate.
     #[command(after_help = "Examples:
   tollkeeper tariff check /etc/tollkeeper/tariff
@@ -161,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Session(command) => session::run(&cli.core, command).map(|()| ExitCode::SUCCESS),
         Command::Cdr(command) => cdr::run(command).map(|()| ExitCode::SUCCESS),
         Command::Journal(command) => journal::run(command),
+        Command::Ledger(command) => ledger::run(command),
         Command::Tariff(command) => tariff::run(&cli.core, command),
         Command::Quote(args) => quote::run(&cli.core, &args).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {

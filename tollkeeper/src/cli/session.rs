@@ -8,7 +8,7 @@ use charging_proto::v1::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::connection::{connect, refused, talk};
+use super::connection::{CoreArgs, connect, refused, talk};
 use super::show;
 
 #[derive(Debug, Subcommand)]
@@ -90,7 +90,7 @@ enum Cause {
 }
 
 /// Does it.
-pub fn run(core: &str, command: Command) -> anyhow::Result<()> {
+pub fn run(core: &CoreArgs, command: Command) -> anyhow::Result<()> {
     talk(async {
         let mut sessions = SessionServiceClient::new(connect(core).await?);
         match command {

@@ -49,7 +49,39 @@ pub(super) const COMMENTS: &[Comment] = &[
     Comment::new("core.enabled", "false: as without this table."),
     Comment::new(
         "core.listen",
-        "Where the gRPC API listens. Loopback unless you mean it: this version has no TLS. Port 0: any free one.",
+        "Where the gRPC API listens. Other addresses than loopback need core.tls and core.token. Port 0: any free one.",
+    ),
+    Comment::new(
+        "core.insecure",
+        "true: other addresses than loopback without TLS or tokens, because the network protects them.",
+    ),
+    Comment::optional(
+        "core.tls",
+        "Encryption of the gRPC API, PEM files. With client_ca, nobody without a certificate of that authority gets in.",
+        "{ certificate = \"core.pem\", key = \"core.key\", client_ca = \"clients-ca.pem\" }",
+    ),
+    Comment::new("core.tls.certificate", "The server's certificate and what stands above it."),
+    Comment::new("core.tls.key", "Its key."),
+    Comment::new("core.tls.client_ca", "Whose certificates clients must show."),
+    Comment::optional(
+        "core.token",
+        "Who may use the gRPC API. Absent: whoever reaches it may do everything. Roles: agent (charges, sees sessions), read_only, operator.",
+        "[{ name = \"kamailio-1\", role = \"agent\", file = \"kamailio-1.token\", client_ids = [\"kamailio-1\"] }]",
+    ),
+    Comment::new("core.token.name", "Whose token it is, for error texts."),
+    Comment::new("core.token.role", "agent, read_only or operator."),
+    Comment::new("core.token.file", "A file with the token: at least 16 printable characters (openssl rand -hex 32)."),
+    Comment::new("core.token.client_ids", "The agents that it may charge for. Empty: any."),
+    Comment::new(
+        "core.limits",
+        "How much of the gRPC API is used at once. A client is a token; without tokens, an address.",
+    ),
+    Comment::new("core.limits.connections", "Connections in all; one more is closed."),
+    Comment::new("core.limits.connections_per_address", "Connections from one address; one more is closed."),
+    Comment::new("core.limits.calls_per_client", "Calls and streams of one client; one more is refused."),
+    Comment::new(
+        "core.limits.kibioctets_per_client",
+        "Requests in work on one client's streams, in units of 1024 octets, each at least one; what is more waits.",
     ),
     Comment::new("core.cut_tolerance", "Talk beyond the last grant, after our own cut, that is not charged."),
     Comment::new(
@@ -143,6 +175,22 @@ pub(super) const COMMENTS: &[Comment] = &[
     Comment::new(
         "charging.addresses",
         "gRPC addresses of core nodes, tried in turn, such as \"http://127.0.0.1:7440\". Empty: the core of this process.",
+    ),
+    Comment::optional(
+        "charging.ca",
+        "Whose certificate the core must show, a PEM file; for addresses that begin with https. Absent: no TLS.",
+        "\"/etc/tollkeeper/ca.pem\"",
+    ),
+    Comment::optional(
+        "charging.certificate",
+        "Our certificate, PEM, where the core asks for one; with key. Absent: none is shown.",
+        "\"/etc/tollkeeper/agent.pem\"",
+    ),
+    Comment::optional("charging.key", "Its key, PEM.", "\"/etc/tollkeeper/agent.key\""),
+    Comment::optional(
+        "charging.token_file",
+        "A file with the agents' token, where the core asks for one. Absent: none is shown.",
+        "\"/etc/tollkeeper/agent.token\"",
     ),
     Comment::new("charging.window", "Most requests in flight on the connection."),
     Comment::new("charging.attempt_timeout", "How long one attempt waits for its answer."),

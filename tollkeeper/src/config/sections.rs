@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use cdr_journal::{Archive, JournalOptions, OnDiskError};
-use charging_client::{ClientConfig, GrpcConfig};
+use charging_client::{ClientConfig, CoreAccess, GrpcConfig};
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
 
@@ -111,6 +111,14 @@ pub struct ChargingConfig {
     pub retry_first: ConfigDuration,
     /// The longest pause between repetitions.
     pub retry_longest: ConfigDuration,
+    /// Whose certificate the core must show, PEM; for `https` addresses. Absent: no TLS.
+    pub ca: Option<PathBuf>,
+    /// Our certificate, PEM, where the core asks for one; with `key`. Absent: none.
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// A file with the agents' token, where the core asks for one. Absent: none.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for ChargingConfig {
@@ -127,6 +135,10 @@ impl Default for ChargingConfig {
             max_pending: client.max_pending,
             retry_first: ConfigDuration::from_ms(client.retry_first_ms),
             retry_longest: ConfigDuration::from_ms(client.retry_max_ms),
+            ca: None,
+            certificate: None,
+            key: None,
+            token_file: None,
         }
     }
 }
@@ -142,6 +154,12 @@ impl ChargingConfig {
             heartbeat_ms: self.heartbeat.ms(),
             reconnect_first_ms: self.reconnect_first.ms(),
             reconnect_max_ms: self.reconnect_longest.ms(),
+            access: CoreAccess {
+                ca: self.ca.clone(),
+                certificate: self.certificate.clone(),
+                key: self.key.clone(),
+                token_file: self.token_file.clone(),
+            },
         }
     }
 
@@ -161,9 +179,17 @@ impl ChargingConfig {
             if !is_address(address) {
                 faults.push((
                     format!("addresses[{index}]"),
-                    "must be http://host:port, such as \"http://127.0.0.1:7440\"".to_owned(),
+                    "must be http://host:port, such as \"http://127.0.0.1:7440\", or https://host:port".to_owned(),
                 ));
             }
+            if address.starts_with("https:") != self.ca.is_some() {
+                let text = "https and ca, the file with the certificate of the core's authority, go together";
+                faults.push((format!("addresses[{index}]"), text.to_owned()));
+            }
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            let missing = if self.key.is_some() { "certificate" } else { "key" };
+            faults.push((missing.to_owned(), "is missing: certificate and key go together".to_owned()));
         }
         if !(1..=65_536).contains(&self.window) {
             faults.push(("window".to_owned(), "must be between 1 and 65536".to_owned()));
@@ -185,7 +211,9 @@ impl ChargingConfig {
 
 fn is_address(text: &str) -> bool {
     let uri = text.parse::<tonic::transport::Uri>().ok();
-    uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some() && uri.port_u16().is_some())
+    uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.port_u16().is_some()
+    })
 }
 
 /// `[journal]`: the durable spool of the call records.

@@ -104,7 +104,7 @@ impl Process {
         let records = if config.has_journal() { Some(Arc::new(Records::start(config)?)) } else { None };
         let (mut api, mut bound) = (None, Endpoints::default());
         if let (Some(core), Some(core_config)) = (&core, &config.core) {
-            let (grpc, server) = serve(core, core_config.listen).await?;
+            let (grpc, server) = serve(core, core_config).await?;
             bound.grpc = Some(grpc);
             api = Some(server);
         }
@@ -171,9 +171,9 @@ fn start_core(config: &Config, core: &charging_server::CoreConfig) -> anyhow::Re
     Ok(started)
 }
 
-async fn serve(core: &Core, listen: std::net::SocketAddr) -> anyhow::Result<(std::net::SocketAddr, Api)> {
+async fn serve(core: &Core, config: &charging_server::CoreConfig) -> anyhow::Result<(std::net::SocketAddr, Api)> {
     let shutdown = CancellationToken::new();
-    let served = charging_server::serve(core.clone(), listen, shutdown.clone().cancelled_owned()).await;
+    let served = charging_server::serve(core.clone(), config, shutdown.clone().cancelled_owned()).await;
     let (address, server) = served.map_err(|error| match error {
         ServeError::Listen { .. } => anyhow::Error::new(error).context("core.listen"),
         error => error.into(),

@@ -70,7 +70,15 @@ fn each_mistake_is_told_with_place_and_remedy() {
         ("[charging]\n", "t.toml: there is nothing to run: add [core], [[agent]] or [[journal.sink]]"),
         (
             "[core]\n[charging]\naddresses = [\"http://a:1\", \"b:2\"]",
-            "t.toml:3:28: charging.addresses[1]: must be http://host:port, such as \"http://127.0.0.1:7440\"",
+            "t.toml:3:28: charging.addresses[1]: must be http://host:port, such as \"http://127.0.0.1:7440\", or https://host:port",
+        ),
+        (
+            "[core]\nlisten = \"0.0.0.0:7440\"",
+            "t.toml:2:10: core.listen: is not loopback: add [core.tls] and [[core.token]], or insecure = true if the network protects it",
+        ),
+        (
+            "[core]\n[charging]\naddresses = [\"https://a:1\"]",
+            "t.toml:3:14: charging.addresses[0]: https and ca, the file with the certificate of the core's authority, go together",
         ),
         ("[journal]\nsink = 3", "t.toml:2:8: journal.sink: must be a list of tables: write [[journal.sink]]"),
         ("agent_threads = 0\n[core]\n", "t.toml:1:17: agent_threads: is 0, must be between 1 and 256"),

@@ -74,10 +74,15 @@ pub struct Tollkeeper {
 impl Tollkeeper {
     /// A core on free ports, and what `more` configures.
     pub fn start(more: &str) -> Self {
+        Self::start_with(more, "")
+    }
+
+    /// The same, with more in `[core]`.
+    pub fn start_with(more: &str, core: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let config = directory.path().join("tollkeeper.toml");
         let text = format!(
-            "data_dir = \"{}\"\n{more}\n[core]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n",
+            "data_dir = \"{}\"\n{more}\n[core]\nlisten = \"127.0.0.1:0\"\n{core}[http]\nlisten = \"127.0.0.1:0\"\n",
             directory.path().join("data").display()
         );
         std::fs::write(&config, text).expect("written");

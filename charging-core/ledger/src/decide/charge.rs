@@ -4,6 +4,7 @@
 use types::charging::{ChargingAnswer, ChargingRequest, Operation, RequestedAction};
 use types::ids::MAX_SESSION_ID_BYTES;
 
+use super::sweep::CLOCK_SKEW_MS;
 use super::{Turn, event, initial, report};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{Charged, Decision, Denial, InvalidField, Outcome};
@@ -51,6 +52,9 @@ fn unknown(turn: &Turn<'_>, request: &ChargingRequest) -> Decision {
     // Keys outlive their session by more than the window, so an older request may be a copy whose key is gone.
     if turn.now.since(request.event_time) > turn.settings.idempotency_window_ms {
         return refuse(turn, request, Denial::Expired);
+    }
+    if request.event_time.since(turn.now) > CLOCK_SKEW_MS {
+        return refuse(turn, request, Denial::Invalid(InvalidField::EventTime));
     }
     if let Err(field) = check_units(request) {
         return refuse(turn, request, Denial::Invalid(field));

@@ -12,8 +12,9 @@ use crate::session::Session;
 
 /// Keys are dropped together when a whole bucket is old enough.
 const BUCKET_MS: DurationMs = 60_000;
-/// A client's clock may be ahead of ours by this much: keys live longer than the window by it.
-const CLOCK_SKEW_MS: DurationMs = 3_600_000;
+/// A client's clock may be ahead of ours by this much: keys live longer than the window by it. Who is further ahead is
+/// refused, or a copy of his request could come when its key is gone and pass for new.
+pub(super) const CLOCK_SKEW_MS: DurationMs = 3_600_000;
 
 /// Tells the client to end the session. The session itself stays until its client reports or it expires.
 pub(super) fn release(turn: &Turn<'_>, session_id: &SessionId, cause: ReleaseCause) -> Decision {

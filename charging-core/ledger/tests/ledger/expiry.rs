@@ -60,6 +60,26 @@ fn keys_live_as_long_as_the_window_and_are_never_applied_after_it() {
 }
 
 #[test]
+fn a_clock_ahead_cannot_outlive_its_keys() {
+    let mut desk = Desk::with(Tariff::of(r1()), "10");
+    let ahead = |desk: &Desk, ms: u64| ChargingRequest { event_time: desk.now.plus(ms), ..initial("s", 30) };
+    let refused = ahead(&desk, HOUR + 1);
+    assert_eq!(desk.answer(&refused).result_code, ResultCode::INVALID_VALUE);
+    desk.expect("a", "10", "0");
+    let taken = ahead(&desk, HOUR);
+    assert_eq!(desk.answer(&taken).result_code, ResultCode::SUCCESS);
+    desk.answer(&termination("s", 1, 0));
+    // Whenever the copy comes: the stored answer, or none. Never a second session.
+    for hour in 0..100 {
+        desk.at(hour * HOUR + 60_000).sweep();
+        let copy = desk.answer(&taken).result_code;
+        assert!([ResultCode::SUCCESS, ResultCode::EXPIRED].contains(&copy), "{copy:?} after {hour} hours");
+        desk.expect("a", "10", "0");
+    }
+    assert_eq!(desk.books.kept_session_count(), 0);
+}
+
+#[test]
 fn a_provisional_settlement_that_nobody_replaces_is_final() {
     let mut desk = example_1(2);
     desk.at(HOUR).sweep();

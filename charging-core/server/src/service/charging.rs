@@ -10,6 +10,7 @@ use charging_proto::v1::{
     NotifyRequest,
 };
 use ledger::{Command, Outcome};
+use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
 use types::{ClientId, SessionId};
 
+use super::guard::Caller;
 use super::{Stopping, status};
 use crate::store::{Core, CoreError};
 
@@ -33,8 +35,9 @@ type Notifications = Pin<Box<dyn Stream<Item = Result<Notification, Status>> + S
 #[tonic::async_trait]
 impl ChargingService for Charging {
     async fn charge(&self, request: Request<ChargingDataRequest>) -> Result<Response<ChargingDataResponse>, Status> {
+        let caller = caller(&request);
         let request = ChargingRequest::try_from(request.into_inner()).map_err(status::unreadable)?;
-        match charge(&self.core, request).await {
+        match charge(&self.core, caller.as_ref(), request).await {
             Ok(answer) => Ok(Response::new(answer.into())),
             Err(error) => Err(status::not_done(&error)),
         }
@@ -47,15 +50,19 @@ impl ChargingService for Charging {
         requests: Request<Streaming<ChargingDataRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let (answers, answered) = mpsc::channel(IN_FLIGHT);
-        tokio::spawn(pipeline(self.core.clone(), requests.into_inner(), answers, self.stopping.clone()));
+        let from = Sender { core: self.core.clone(), caller: caller(&requests) };
+        tokio::spawn(pipeline(from, requests.into_inner(), answers, self.stopping.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
 
     type NotifyStream = Notifications;
 
     async fn notify(&self, request: Request<NotifyRequest>) -> Result<Response<Notifications>, Status> {
+        let caller = caller(&request);
         let client_id = request.into_inner().client_id;
-        let client_id = charging_proto::convert::required("client_id", client_id).map_err(status::unreadable)?;
+        let client_id: ClientId =
+            charging_proto::convert::required("client_id", client_id).map_err(status::unreadable)?;
+        status::may_act_for(caller.as_ref(), &client_id)?;
         let subscription = self.core.subscribe(client_id).await.map_err(|error| status::not_done(&error))?;
         let notifications = ReceiverStream::new(subscription).map(|notification| Some(Ok(notification.into())));
         // Nothing is lost by the end: what was not confirmed is sent again at the next subscription.
@@ -68,9 +75,11 @@ impl ChargingService for Charging {
         &self,
         request: Request<ConfirmNotificationsRequest>,
     ) -> Result<Response<ConfirmNotificationsResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let client_id: ClientId =
             charging_proto::convert::required("client_id", request.client_id).map_err(status::unreadable)?;
+        status::may_act_for(caller.as_ref(), &client_id)?;
         let command = Command::ConfirmNotifications { client_id, through: request.sequence };
         match self.core.decide(command).await {
             Ok(Outcome::Done) => Ok(Response::new(ConfirmNotificationsResponse {})),
@@ -80,8 +89,16 @@ impl ChargingService for Charging {
     }
 }
 
-async fn charge(core: &Core, request: ChargingRequest) -> Result<ChargingAnswer, CoreError> {
+/// Who calls; absent only where no guard stands in front of the services.
+pub(super) fn caller<T>(request: &Request<T>) -> Option<Caller> {
+    request.extensions().get::<Caller>().cloned()
+}
+
+async fn charge(core: &Core, caller: Option<&Caller>, request: ChargingRequest) -> Result<ChargingAnswer, CoreError> {
     let (session_id, number) = (request.session_id.clone(), request.request_number);
+    if caller.is_some_and(|caller| !caller.may_act_for(&request.client_id)) {
+        return Ok(ChargingAnswer::refusal(session_id, number, ResultCode::AUTHORIZATION_REJECTED));
+    }
     match core.decide(Command::Charge(Box::new(request))).await {
         Ok(Outcome::Charged(charged)) => Ok(charged.answer),
         Ok(_) => Ok(ChargingAnswer::refusal(session_id, number, ResultCode::UNABLE_TO_COMPLY)),
@@ -93,10 +110,16 @@ async fn charge(core: &Core, request: ChargingRequest) -> Result<ChargingAnswer,
     }
 }
 
-/// Requests of one stream: up to [`IN_FLIGHT`] at once, one session's in the order sent. A client that does not read
-/// its answers is not read from any more.
-async fn pipeline(
+/// Where a stream's requests go, and who sends them.
+struct Sender {
     core: Core,
+    caller: Option<Caller>,
+}
+
+/// Requests of one stream: up to [`IN_FLIGHT`] at once and as many as the client's budget allows, one session's in the
+/// order sent. A client that does not read its answers is not read from any more.
+async fn pipeline(
+    from: Sender,
     mut requests: Streaming<ChargingDataRequest>,
     answers: mpsc::Sender<Result<ChargingDataResponse, Status>>,
     mut stopping: Stopping,
@@ -111,8 +134,8 @@ async fn pipeline(
             () = stopping.begun() => None,
         };
         let Some(received) = received else { break };
-        let (session_id, number) = match &received {
-            Ok(request) => (request.session_id.clone(), request.request_number),
+        let (session_id, number, octets) = match &received {
+            Ok(request) => (request.session_id.clone(), request.request_number, request.encoded_len()),
             // The connection broke: what is in flight is still decided, and its copy gets the stored answer.
             Err(_) => break,
         };
@@ -132,24 +155,28 @@ async fn pipeline(
             Err(_) => break,
         };
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
+        let budget = match &from.caller {
+            Some(caller) => caller.work(octets).await,
+            None => None,
+        };
         if last_of.len() > 2 * IN_FLIGHT {
             last_of.retain(|_, done| !done.is_closed());
         }
         let done = Arc::new(Semaphore::new(0));
         let before = last_of.insert(request.session_id.clone(), Arc::clone(&done));
-        let (core, answers) = (core.clone(), answers.clone());
+        let (core, caller, answers) = (from.core.clone(), from.caller.clone(), answers.clone());
         running.spawn(async move {
             if let Some(before) = before {
                 // Closed when the request before it is answered; it never gives permits.
                 drop(before.acquire().await);
             }
             let done = Done(done);
-            let answer = charge(&core, request).await;
+            let answer = charge(&core, caller.as_ref(), request).await;
             drop(done);
             let answer = answer.map(Into::into).map_err(|error| status::not_done(&error));
             // A client that is gone asks again.
             drop(answers.send(answer).await);
-            drop(place);
+            drop((place, budget));
         });
         while running.try_join_next().is_some() {}
     }

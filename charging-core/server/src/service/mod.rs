@@ -1,14 +1,17 @@
-//! The gRPC side: `tollkeeper.charging.v1` over [`crate::Core`].
+//! The gRPC side: `tollkeeper.charging.v1` over [`crate::Core`], behind TLS, tokens and limits.
 
 mod account;
 mod balance;
 mod charging;
+mod guard;
 mod limits;
 mod session;
 mod status;
 mod tariff;
+mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use charging_proto::v1::account_service_server::AccountServiceServer;
@@ -18,10 +21,17 @@ use charging_proto::v1::tariff_service_server::TariffServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::warn;
 
+use crate::config::{CoreConfig, TokenError};
 use crate::store::Core;
+use guard::{Connections, Guard, GuardLayer};
+pub use tls::TlsError;
 
 /// Why the API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +45,12 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The tokens.
+    #[error("core.token")]
+    Token(#[from] TokenError),
     /// The server failed.
     #[error("gRPC server")]
     Transport(#[from] tonic::transport::Error),
@@ -64,38 +80,86 @@ impl Stopping {
     }
 }
 
-/// Listens on `address` (port 0: any free one). Returns the address in use, and the server, to be awaited: it ends when
-/// `shutdown` does, after the requests in flight; streams are ended.
-pub async fn serve(
+/// Listens on the configured address (port 0: any free one). Returns the address in use, and the server, to be awaited: it
+/// ends when `shutdown` does, after the requests in flight, at most 5 s later; streams are ended.
+pub async fn serve<S: Future<Output = ()> + Send + 'static>(
     core: Core,
-    address: SocketAddr,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(SocketAddr, impl Future<Output = Result<(), ServeError>> + Send), ServeError> {
+    config: &CoreConfig,
+    shutdown: S,
+) -> Result<(SocketAddr, impl Future<Output = Result<(), ServeError>> + Send + use<S>), ServeError> {
+    let guard = Guard::new(&config.token, &config.limits)?;
+    let server = builder(config)?;
+    let address = config.listen;
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
+    let connections = Connections::new(&config.limits).accept(listener);
     let (stop, stopping) = watch::channel(false);
+    let (health, routes) = routes(core, Stopping(stopping.clone())).await;
     let shutdown = async move {
         shutdown.await;
+        // First, so that nobody new comes for what is about to end.
+        say(&health, ServingStatus::NotServing).await;
         stop.send_replace(true);
     };
-    let charging = charging::Charging { core: core.clone(), stopping: Stopping(stopping) };
-    let sessions = session::Sessions { core: core.clone() };
-    let accounts = account::Accounts { core: core.clone() };
+    let serving = server
+        .layer(GuardLayer(Arc::new(guard)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections, shutdown);
+    Ok((bound, async move {
+        let mut stopping = Stopping(stopping);
+        tokio::select! {
+            ended = serving => ended.map_err(ServeError::from),
+            () = async { stopping.begun().await; tokio::time::sleep(DRAIN).await } => {
+                warn!(after_s = DRAIN.as_secs(), "clients that do not take their answers are left behind");
+                Ok(())
+            }
+        }
+    }))
+}
+
+fn builder(config: &CoreConfig) -> Result<Server, ServeError> {
     let server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .tcp_nodelay(true)
-        .concurrency_limit_per_connection(CONCURRENT_CALLS)
+        .max_concurrent_streams(u32::try_from(config.limits.calls_per_client).ok())
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .http2_max_header_list_size(MAX_HEADER_BYTES);
+    Ok(match &config.tls {
+        None => server,
+        Some(tls) => server
+            .tls_config(tls::read(tls)?)
+            .map_err(|source| TlsError::Unfit { certificate: tls.certificate.clone(), source })?,
+    })
+}
+
+async fn routes(core: Core, stopping: Stopping) -> (HealthReporter, Routes) {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    say(&health, ServingStatus::Serving).await;
+    let charging = charging::Charging { core: core.clone(), stopping };
+    let sessions = session::Sessions { core: core.clone() };
+    let accounts = account::Accounts { core: core.clone() };
+    let routes = Routes::new(health_service)
         .add_service(ChargingServiceServer::new(charging).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(AccountServiceServer::new(accounts).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(TariffServiceServer::new(tariff::TariffDesk::new(core)))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown);
-    Ok((bound, async move { server.await.map_err(ServeError::from) }))
+        .add_service(TariffServiceServer::new(tariff::TariffDesk::new(core)));
+    (health, routes)
 }
 
-/// Calls and streams of one connection at once; more wait.
-const CONCURRENT_CALLS: usize = 1024;
+/// Of the server and of each service.
+async fn say(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", "ChargingService", "SessionService", "AccountService", "TariffService"] {
+        let name = if service.is_empty() { String::new() } else { format!("tollkeeper.charging.v1.{service}") };
+        health.set_service_status(name, status).await;
+    }
+}
+
 /// Far more than a request needs, and little enough that a stream full of them is bounded.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// A token and what gRPC sends by itself take a few hundred octets.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Streams that a client resets before they were looked at; a connection that does it more often is closed.
+const MAX_RESETS: usize = 64;
+/// How long answers are waited for that nobody takes.
+const DRAIN: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 use types::charging::{SessionPhase, SessionSummary};
 use types::{AccountId, ClientId, ReleaseCause, SessionId, Tenant};
 
+use super::charging::caller;
 use super::status;
 use crate::store::Core;
 
@@ -29,7 +30,14 @@ impl SessionService for Sessions {
     type ListStream = Summaries;
 
     async fn list(&self, request: Request<ListSessionsRequest>) -> Result<Response<Summaries>, Status> {
+        let caller = caller(&request);
         let wanted = Wanted::read(request.into_inner())?;
+        if let Some(bound) = caller.as_ref().filter(|caller| caller.is_bound()) {
+            let client_id = wanted.client_id.as_ref();
+            let client_id =
+                client_id.ok_or_else(|| Status::permission_denied("this token may list only with a client_id"))?;
+            status::may_act_for(Some(bound), client_id)?;
+        }
         let sessions = self.core.query(move |books| wanted.find(books)).await;
         let sessions = sessions.map_err(|error| status::not_done(&error))?;
         let stream = tokio_stream::iter(sessions.into_iter().map(|session| Ok(session.into())));
@@ -37,10 +45,14 @@ impl SessionService for Sessions {
     }
 
     async fn get(&self, request: Request<GetSessionRequest>) -> Result<Response<GetSessionResponse>, Status> {
+        let caller = caller(&request);
         let session_id = request.into_inner().session_id;
         let session_id: SessionId = convert::session_id("session_id", session_id).map_err(status::unreadable)?;
         let found = self.core.query(move |books| (books.session(&session_id), books.drawn(&session_id))).await;
         let (session, drawn) = found.map_err(|error| status::not_done(&error))?;
+        if let Some(session) = &session {
+            status::may_act_for(caller.as_ref(), &session.client_id)?;
+        }
         let drawn = drawn.into_iter().map(Into::into).collect();
         Ok(Response::new(GetSessionResponse { session: session.map(Into::into), drawn }))
     }

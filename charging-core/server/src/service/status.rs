@@ -3,12 +3,22 @@
 use charging_proto::ConvertError;
 use ledger::{Outcome, Refusal};
 use tonic::{Code, Status};
+use types::ClientId;
 
+use super::guard::Caller;
 use crate::store::CoreError;
 
 /// Of a message that cannot be read.
 pub(super) fn unreadable(error: ConvertError) -> Status {
     Status::invalid_argument(chain(&error))
+}
+
+/// Of a client that the caller's token is not for.
+pub(super) fn may_act_for(caller: Option<&Caller>, client_id: &ClientId) -> Result<(), Status> {
+    if caller.is_some_and(|caller| !caller.may_act_for(client_id)) {
+        return Err(Status::permission_denied(format!("this token may not act for client {client_id}")));
+    }
+    Ok(())
 }
 
 /// Of a core that did not do it.

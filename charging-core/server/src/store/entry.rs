@@ -9,12 +9,12 @@ use super::CoreError;
 const VERSION: u8 = 2;
 const OLDEST: u8 = 1;
 
-pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
+pub(crate) fn encode(changes: &[Change]) -> Result<Vec<u8>, CoreError> {
     postcard::to_extend(changes, vec![VERSION])
         .map_err(|error| CoreError::Entry { position: 0, reason: error.to_string() })
 }
 
-pub(super) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {
+pub(crate) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {
     let fault = |reason: String| CoreError::Entry { position, reason };
     match payload.split_first() {
         Some((&(OLDEST..=VERSION), changes)) => postcard::from_bytes(changes).map_err(|error| fault(error.to_string())),

@@ -238,7 +238,7 @@ impl LedgerThread {
     /// The batch is not on the disk, so it must not be in the books either.
     fn read_again(&mut self) {
         let reread =
-            snapshot::read(&**self.log.storage()).and_then(|(books, from)| recovery::replay(books, &self.log, from));
+            snapshot::read(&**self.log.storage()).and_then(|kept| recovery::replay(kept.books, &self.log, kept.at));
         match reread {
             Ok(books) => self.books = books,
             Err(error) => stop_process(&error),
@@ -257,10 +257,11 @@ impl LedgerThread {
         let stopping = Arc::clone(&self.stopping);
         let made = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             match snapshot::make(&storage, until, &stopping) {
-                Ok(Some(position)) => {
+                Ok(Some((position, previous))) => {
                     counter!(names::SNAPSHOTS, "result" => "ok").increment(1);
                     info!(position = position.index(), "ledger snapshot made");
-                    tell(&requests, position, &stopping);
+                    // One snapshot back: the newest may turn out to be damaged.
+                    tell(&requests, previous, &stopping);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -276,7 +277,7 @@ impl LedgerThread {
     }
 }
 
-/// Lets the ledger remove the log before a snapshot. One that is stopping is not told: its next start sees the snapshot.
+/// Lets the ledger remove the log before a position. One that is stopping is not told: a later snapshot does it.
 fn tell(requests: &SyncSender<Request>, position: Position, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         match requests.try_send(Request::Truncate { position }) {

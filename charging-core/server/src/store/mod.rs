@@ -4,13 +4,14 @@
 //! appends the changes, calls fdatasync once, and only then answers. Batches grow with the load by themselves. A failed
 //! fsync ends the process; a disk without room takes the batch back, and the books are read again from what is durable.
 
-mod entry;
+pub(crate) mod entry;
 mod hub;
 mod ledger_thread;
 mod recovery;
-mod snapshot;
+pub(crate) mod snapshot;
 mod tariff_notices;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -59,10 +60,28 @@ pub enum CoreError {
         reason: String,
     },
     /// A snapshot that does not decode.
-    #[error("ledger snapshot cannot be read: {reason}; restore the ledger directory from a backup")]
+    #[error("ledger snapshot cannot be used: {reason}; restore a backup (tollkeeper ledger restore)")]
     Snapshot {
         /// Why.
         reason: String,
+    },
+    /// A snapshot of a later release.
+    #[error(
+        "{file} has format {found}, this release reads 1 to {supported}; run the release that wrote it, or restore a backup"
+    )]
+    NewerSnapshot {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        found: u8,
+        /// The newest known here.
+        supported: u8,
+    },
+    /// Somebody restores a backup into the data directory, or began to.
+    #[error("a restore was begun and not finished ({mark} is there); run `tollkeeper ledger restore` again")]
+    RestoreUnfinished {
+        /// The file that says so.
+        mark: PathBuf,
     },
     /// A session on disk was rated with a tariff version that is not kept.
     #[error("tariff version {version:032x} of a running session is missing in {folder}; restore it from a backup")]
@@ -108,7 +127,16 @@ impl CoreError {
 /// The remedy, unless the error's own text says it.
 fn advice(error: &segment_log::Error) -> String {
     let says_it = matches!(error, segment_log::Error::Corrupt { .. } | segment_log::Error::Poisoned { .. });
-    error.remedy().filter(|_| !says_it).map(|remedy| format!(" ({remedy})")).unwrap_or_default()
+    let of_system = match error {
+        segment_log::Error::Io { source, .. } => match source.kind() {
+            ErrorKind::ReadOnlyFilesystem => Some("check the disk, then mount it for writing; nothing was changed"),
+            ErrorKind::PermissionDenied => Some("run it as the user that owns the data directory"),
+            _ => None,
+        },
+        _ => None,
+    };
+    let remedy = error.remedy().filter(|_| !says_it).or(of_system);
+    remedy.map(|remedy| format!(" ({remedy})")).unwrap_or_default()
 }
 
 /// A question about the books, answered in the ledger's turn.
@@ -151,6 +179,7 @@ impl Core {
     pub fn start(data_dir: &Path, config: &CoreConfig) -> Result<Self, CoreError> {
         let directory = |source| CoreError::Directory { path: data_dir.into(), source };
         std::fs::create_dir_all(data_dir).map_err(directory)?;
+        crate::upkeep::refuse_unfinished(data_dir)?;
         let storage = DirStorage::create_dir(data_dir.join("ledger"))?;
         Self::start_on(Arc::new(storage), data_dir, config)
     }

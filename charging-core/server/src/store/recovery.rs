@@ -20,7 +20,7 @@ pub(super) struct Opened {
 
 /// Opens the log, which locks it, and reads the books.
 pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
-    let (mut books, mut start) = snapshot::read(&*storage)?;
+    let snapshot::Kept { mut books, at: mut start, .. } = snapshot::read(&*storage)?;
     let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start, ..Options::default() };
     let (log, recovered) = Log::open(storage, options)?;
     if let Some(torn) = &recovered.torn_tail {
@@ -28,7 +28,13 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
     }
     if log.first() > start {
         // Whoever held the lock until now has made another one since.
-        (books, start) = snapshot::read(&**log.storage())?;
+        snapshot::Kept { books, at: start, .. } = snapshot::read(&**log.storage())?;
+    }
+    if log.first() > start {
+        let (start, first) = (start.index(), log.first().index());
+        return Err(CoreError::Snapshot {
+            reason: format!("it stands at {start}, and the log begins at {first} only"),
+        });
     }
     let snapshot_at = start;
     if log.next() < snapshot_at {

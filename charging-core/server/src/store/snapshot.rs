@@ -2,45 +2,90 @@
 //!
 //! Made by a thread of their own from the files alone (the last snapshot and the log behind it), so that the ledger
 //! never waits for one. Costs a second copy of the books in memory while it runs.
+//!
+//! The last two are kept, and the log reaches back to the older one: a newest snapshot that the disk has damaged costs a
+//! longer start and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledger::{Books, BooksOfFormat1};
-use segment_log::{CorruptPolicy, Position, Reader, Storage, read_snapshot, write_snapshot};
+use segment_log::{CorruptPolicy, Error, Operation, Position, Reader, Storage, read_snapshot, write_snapshot};
+use tracing::error;
 
 use super::{CoreError, entry};
 
-const NAME: &str = "books";
+pub(crate) const NEWEST: &str = "books";
+pub(crate) const PREVIOUS: &str = "books.previous";
+/// Whole, and not yet in its place.
+const NEXT: &str = "books.next";
 const VERSION: u8 = 2;
 
-/// The books and the position of the first change that is not in them; empty books at 0 without a snapshot.
-pub(super) fn read(storage: &dyn Storage) -> Result<(Books, Position), CoreError> {
-    let Some(content) = read_snapshot(storage, NAME)? else { return Ok((Books::new(), Position::ZERO)) };
-    let fault = |reason: String| CoreError::Snapshot { reason };
-    match content.split_first() {
-        Some((&VERSION, rest)) => {
-            let (at, books): (u64, Books) = postcard::from_bytes(rest).map_err(|error| fault(error.to_string()))?;
-            Ok((books, Position::new(at)))
+/// A snapshot as it was read.
+pub(crate) struct Kept {
+    pub(crate) books: Books,
+    /// The position of the first change that is not in them.
+    pub(crate) at: Position,
+    /// The file's content, as it is; absent when there is no snapshot yet.
+    pub(crate) content: Option<Vec<u8>>,
+    /// Whether it is the newest there is.
+    is_newest: bool,
+}
+
+/// The newest snapshot that can be read; empty books at 0 without one.
+pub(crate) fn read(storage: &dyn Storage) -> Result<Kept, CoreError> {
+    let damage = match read_named(storage, NEWEST) {
+        Ok(Some(kept)) => return Ok(kept),
+        // Between two renames.
+        Ok(None) => None,
+        Err(damage @ CoreError::Store(Error::Corrupt { .. })) => Some(damage),
+        Err(error) => return Err(error),
+    };
+    match (read_named(storage, PREVIOUS), damage) {
+        (Ok(Some(kept)), None) => Ok(kept),
+        (Ok(Some(kept)), Some(damage)) => {
+            let error = &damage as &dyn std::error::Error;
+            error!(
+                error,
+                previous_at = kept.at.index(),
+                "the newest ledger snapshot is damaged: going on from the one before it and the log, nothing is lost; \
+                 check the disk"
+            );
+            Ok(kept)
         }
-        Some((1, rest)) => {
-            let read: Result<(u64, BooksOfFormat1), _> = postcard::from_bytes(rest);
-            let (at, books) = read.map_err(|error| fault(error.to_string()))?;
-            Ok((books.into(), Position::new(at)))
-        }
-        Some((version, _)) => Err(fault(format!("it has format {version}, this release reads 1 to {VERSION}"))),
-        None => Err(fault("it is empty".to_owned())),
+        (_, Some(damage)) => Err(damage),
+        (Ok(None), None) => Ok(Kept { books: Books::new(), at: Position::ZERO, content: None, is_newest: false }),
+        (Err(error), None) => Err(error),
     }
 }
 
-/// Makes a snapshot of everything durable before `until`. Returns where it stands; `None` when `stopping` was set
-/// before it was written.
+/// The snapshot of that name; `None` when there is none.
+pub(crate) fn read_named(storage: &dyn Storage, name: &str) -> Result<Option<Kept>, CoreError> {
+    let Some(content) = read_snapshot(storage, name)? else { return Ok(None) };
+    let fault = |reason: String| CoreError::Snapshot { reason };
+    let (at, books) = match content.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|error| fault(error.to_string()))?,
+        Some((1, rest)) => {
+            let read: Result<(u64, BooksOfFormat1), _> = postcard::from_bytes(rest);
+            let (at, books) = read.map_err(|error| fault(error.to_string()))?;
+            (at, books.into())
+        }
+        Some((version, _)) => {
+            return Err(CoreError::NewerSnapshot { file: storage.path(name), found: *version, supported: VERSION });
+        }
+        None => return Err(fault("it is empty".to_owned())),
+    };
+    Ok(Some(Kept { books, at: Position::new(at), content: Some(content), is_newest: name == NEWEST }))
+}
+
+/// Makes a snapshot of everything durable before `until`. Returns where it stands, and where the one before it does: the
+/// log up to there can go. `None` when `stopping` was set before it was written.
 pub(super) fn make(
     storage: &Arc<dyn Storage>,
     until: Position,
     stopping: &AtomicBool,
-) -> Result<Option<Position>, CoreError> {
-    let (mut books, from) = read(&**storage)?;
+) -> Result<Option<(Position, Position)>, CoreError> {
+    let Kept { mut books, at: from, is_newest, .. } = read(&**storage)?;
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
     while at < until
@@ -56,6 +101,24 @@ pub(super) fn make(
     }
     let fault = |error: postcard::Error| CoreError::Snapshot { reason: error.to_string() };
     let content = postcard::to_extend(&(at.index(), &books), vec![VERSION]).map_err(fault)?;
-    write_snapshot(&**storage, NAME, &content)?;
-    Ok(Some(at))
+    write_snapshot(&**storage, NEXT, &content)?;
+    let rename = |from: &str, to: &str| {
+        let failed = |source: std::io::Error| Error::Io {
+            operation: Operation::Rename,
+            file: storage.path(from),
+            source: Arc::new(source),
+        };
+        storage.rename(from, to).map_err(failed)
+    };
+    if is_newest {
+        rename(NEWEST, PREVIOUS)?;
+    }
+    rename(NEXT, NEWEST)?;
+    let failed = |source: std::io::Error| Error::Poisoned {
+        operation: Operation::SyncDir,
+        file: storage.directory().into(),
+        source: Arc::new(source),
+    };
+    storage.sync_dir().map_err(failed)?;
+    Ok(Some((at, from)))
 }

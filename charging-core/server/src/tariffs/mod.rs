@@ -46,6 +46,24 @@ pub struct Tariffs {
     history: Mutex<Vec<Entry>>,
 }
 
+/// Whether each of these versions is kept in `folder` and can be priced with.
+///
+/// # Errors
+/// The first that is missing or damaged, or a damaged history.
+pub(crate) fn check_kept(folder: &Path, versions: impl IntoIterator<Item = u128>) -> Result<(), TariffError> {
+    if !folder.is_dir() {
+        // A ledger that never rated anything may have none.
+        return versions.into_iter().next().map_or(Ok(()), |version| {
+            Err(TariffError::NotKept { version: PlanVersion::from_bits(version), folder: folder.into() })
+        });
+    }
+    let kept = Kept::open(folder)?;
+    for version in versions {
+        kept.read(PlanVersion::from_bits(version))?;
+    }
+    history::read(folder).map(|_| ())
+}
+
 /// Who does something, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Author {

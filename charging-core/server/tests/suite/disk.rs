@@ -9,7 +9,7 @@ use segment_log::Operation;
 use segment_log::fault::{Crash, Failure, FaultStorage};
 use types::charging::{ChargingAnswer, ResultCode};
 
-use crate::rig::{Held, Place, account, books, charge, eventually, initial, is, money, top_up};
+use crate::rig::{Held, Place, account, books, chain, charge, eventually, initial, is, money, top_up};
 
 /// Octets in all files, as the capacity counts them.
 fn size(disk: &FaultStorage) -> usize {
@@ -134,7 +134,10 @@ fn child_whose_fsync_fails() {
         let core = place.start_on(disk.clone()).expect("a core");
         account(&core, "a", "1").await;
         println!("running");
-        disk.fail_nth(Operation::Sync, 1, Failure::Io);
+        match std::env::var(CHILD).as_deref() {
+            Ok("read-only") => disk.set_read_only(),
+            _ => disk.fail_nth(Operation::Sync, 1, Failure::Io),
+        }
         let outcome = core.decide(top_up("a", "op", "1")).await;
         println!("answered {outcome:?}");
         // A second fsync would succeed and mean nothing.
@@ -144,14 +147,41 @@ fn child_whose_fsync_fails() {
 }
 
 #[test]
-fn a_failed_fsync_stops_the_process_without_an_answer() {
+fn a_failed_fsync_or_a_disk_that_turns_read_only_stops_the_process_without_an_answer() {
+    for how in ["fsync", "read-only"] {
+        stops_without_an_answer(how);
+    }
+}
+
+fn stops_without_an_answer(how: &str) {
     let output = Process::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "disk::child_whose_fsync_fails", "--nocapture"])
-        .env(CHILD, "1")
+        .env(CHILD, how)
         .stderr(Stdio::null())
         .output()
         .expect("a child");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("running") && !text.contains("answered"), "{text}");
     assert_eq!(output.status.signal(), Some(6), "it aborts");
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_told_at_start_with_the_remedy_and_nothing_is_lost() {
+    let place = Place::new();
+    let disk = FaultStorage::new();
+    let core = place.start_on(disk.clone()).expect("a core");
+    account(&core, "a", "1").await;
+    let before = books(&core).await;
+    core.stop();
+    let whole = segment_log::Storage::list(&disk).expect("alive");
+    let whole: Vec<_> = whole.into_iter().map(|name| (disk.content(&name), name)).collect();
+    disk.set_read_only();
+    let text = chain(&place.start_on(disk.clone()).map(|_| ()).expect_err("must not start"));
+    assert!(text.contains("mount it for writing; nothing was changed"), "{text}");
+    let writable = FaultStorage::new();
+    for (content, name) in whole {
+        assert_eq!(disk.content(&name), content, "{name}");
+        writable.put(&name, &content.expect("a file"));
+    }
+    assert_eq!(books(&place.start_on(writable).expect("again")).await, before);
 }

@@ -1,5 +1,6 @@
 //! The charging core on real and failing disks, and its gRPC services over loopback.
 
+mod access;
 mod accounts;
 mod balances;
 mod charging;
@@ -12,3 +13,4 @@ mod rig;
 mod snapshots;
 mod tariff_desk;
 mod tariffs;
+mod upkeep;

@@ -196,7 +196,7 @@ async fn newer_formats_are_refused() {
     let storage = segment_log::DirStorage::at(place.ledger());
     segment_log::write_snapshot(&storage, "books", &[9, 0, 0]).expect("written");
     let text = place.refusal();
-    assert!(text.contains("format 9, this release reads 1") && text.contains("restore"), "{text}");
+    assert!(text.contains("books has format 9, this release reads 1") && text.contains("restore"), "{text}");
 }
 
 #[tokio::test]

@@ -240,10 +240,16 @@ impl Server {
     }
 
     pub async fn start_at(core: &Core, address: std::net::SocketAddr) -> Self {
+        Self::start_with(core, CoreConfig { listen: address, ..CoreConfig::default() }).await
+    }
+
+    /// With what `config` says about access.
+    pub async fn start_with(core: &Core, config: CoreConfig) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let (address, server) = charging_server::serve(core.clone(), address, shutdown).await.expect("served");
-        Self { address: format!("http://{address}"), stop, task: tokio::spawn(server) }
+        let (address, server) = charging_server::serve(core.clone(), &config, shutdown).await.expect("served");
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        Self { address: format!("{scheme}://{address}"), stop, task: tokio::spawn(server) }
     }
 
     pub async fn channel(&self) -> tonic::transport::Channel {

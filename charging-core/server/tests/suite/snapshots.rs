@@ -63,8 +63,8 @@ async fn the_log_before_a_snapshot_goes_and_the_rest_is_enough() {
         made += 1;
     }
     eventually("the first segment is gone", || async {
-        // Removed by the ledger's next turn behind the snapshot.
-        core.decide(top_up("a", "again and again", "1")).await.expect("decided");
+        // Removed by the ledger's next turn behind the second snapshot from now.
+        core.decide(top_up("a", &format!("op {:?}", std::time::Instant::now()), "1")).await.expect("decided");
         !begun.iter().any(|first| names(&place, ".seg").contains(first))
     })
     .await;

@@ -1,16 +1,16 @@
 //! `account balance`: bundles of minutes, octets and messages, and further money.
 
+use charging_proto::TokenChannel;
 use charging_proto::v1::account_service_client::AccountServiceClient;
 use charging_proto::v1::{
     AccountChange, Balance, BalanceAmount, BalanceKind, DebitRequest, GetAccountRequest, TopUpRequest, balance_amount,
     get_account_request,
 };
 use clap::{Args, Subcommand, ValueEnum};
-use tonic::transport::Channel;
 use types::UtcMs;
 
 use super::view::AccountView;
-use crate::cli::connection::{new_request_id, refused};
+use crate::cli::connection::{CoreArgs, new_request_id, refused};
 use crate::cli::{parse, show};
 
 #[derive(Debug, Subcommand)]
@@ -96,14 +96,18 @@ enum Kind {
 }
 
 /// Does it.
-pub async fn run(core: &str, accounts: &mut AccountServiceClient<Channel>, command: Command) -> anyhow::Result<()> {
+pub async fn run(
+    core: &CoreArgs,
+    accounts: &mut AccountServiceClient<TokenChannel>,
+    command: Command,
+) -> anyhow::Result<()> {
     match command {
         Command::Put(args) => put(core, accounts, args).await,
         Command::Take(args) => take(core, accounts, args).await,
     }
 }
 
-async fn put(core: &str, accounts: &mut AccountServiceClient<Channel>, args: PutArgs) -> anyhow::Result<()> {
+async fn put(core: &CoreArgs, accounts: &mut AccountServiceClient<TokenChannel>, args: PutArgs) -> anyhow::Result<()> {
     let named = args.weight.is_some() || args.blocker || args.from.is_some();
     let named = named || !args.destination.is_empty() || !args.category.is_empty();
     let present = find(core, accounts, &args.which).await?;
@@ -142,7 +146,11 @@ async fn put(core: &str, accounts: &mut AccountServiceClient<Channel>, args: Put
     show_change(done.map_err(|status| refused(core, &status).context(format!("request id {request_id}")))?, args.format)
 }
 
-async fn take(core: &str, accounts: &mut AccountServiceClient<Channel>, args: TakeArgs) -> anyhow::Result<()> {
+async fn take(
+    core: &CoreArgs,
+    accounts: &mut AccountServiceClient<TokenChannel>,
+    args: TakeArgs,
+) -> anyhow::Result<()> {
     let present = find(core, accounts, &args.which).await?;
     let Which { id, balance, amount, tenant, request_id } = args.which;
     let Some(present) = present else { anyhow::bail!("account {id} has no balance {balance}") };
@@ -164,8 +172,8 @@ fn show_change(done: tonic::Response<AccountChange>, format: show::Format) -> an
 }
 
 async fn find(
-    core: &str,
-    accounts: &mut AccountServiceClient<Channel>,
+    core: &CoreArgs,
+    accounts: &mut AccountServiceClient<TokenChannel>,
     which: &Which,
 ) -> anyhow::Result<Option<Balance>> {
     let name = Some(get_account_request::Name::AccountId(which.id.clone()));

@@ -2,16 +2,16 @@
 
 use std::str::FromStr;
 
+use charging_proto::TokenChannel;
 use charging_proto::v1::account_service_client::AccountServiceClient;
 use charging_proto::v1::{
     AccountLimits, DestinationLimit, GetLimitsRequest, Limit, LimitSettings, SetLimitsRequest, destination_limit, limit,
 };
 use clap::Args;
 use serde::Serialize;
-use tonic::transport::Channel;
 use types::Money;
 
-use crate::cli::connection::refused;
+use crate::cli::connection::{CoreArgs, refused};
 use crate::cli::{parse, show};
 
 #[derive(Debug, Args)]
@@ -44,7 +44,11 @@ pub struct LimitsArgs {
 }
 
 /// Sets what is named, and shows all.
-pub async fn run(core: &str, accounts: &mut AccountServiceClient<Channel>, args: LimitsArgs) -> anyhow::Result<()> {
+pub async fn run(
+    core: &CoreArgs,
+    accounts: &mut AccountServiceClient<TokenChannel>,
+    args: LimitsArgs,
+) -> anyhow::Result<()> {
     let LimitsArgs { id: account_id, tenant, format, .. } = args;
     let limits = LimitSettings {
         maximum_sessions: args.sessions,

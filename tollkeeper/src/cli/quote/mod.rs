@@ -14,7 +14,7 @@ use rating::{Plan, PlanOptions, Query};
 use types::UtcMs;
 use types::charging::Service;
 
-use super::connection::{connect, refused, talk};
+use super::connection::{CoreArgs, connect, refused, talk};
 use super::plan_folder::{self, SettingsArgs};
 use super::{parse, show};
 use crate::exit::UsageError;
@@ -100,7 +100,7 @@ impl From<Tor> for Service {
 }
 
 /// Does it.
-pub fn run(core: &str, args: &QuoteArgs) -> anyhow::Result<()> {
+pub fn run(core: &CoreArgs, args: &QuoteArgs) -> anyhow::Result<()> {
     if let (Some(requests), Some(answers), Some(folder)) = (&args.requests, &args.answers, &args.plan) {
         // By the letter of the format: such files compare raters, and there `+` is a character like any other.
         let options = args.settings.options(|options| PlanOptions { plus_is_optional: false, ..options })?;
@@ -161,7 +161,7 @@ impl<'a> Asked<'a> {
         charging_server::explained(plan, &query, self.usage)
     }
 
-    fn told_by(&self, core: &str, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
+    fn told_by(&self, core: &CoreArgs, args: &QuoteArgs) -> anyhow::Result<ExplainResponse> {
         if args.settings.any() {
             let text = "-c, --currency and --time-zone belong to --plan DIR; a core prices with its own settings";
             return Err(UsageError(text.to_owned()).into());
@@ -186,7 +186,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn explain(core: &str, subject: explain_request::Subject) -> anyhow::Result<ExplainResponse> {
+fn explain(core: &CoreArgs, subject: explain_request::Subject) -> anyhow::Result<ExplainResponse> {
     talk(async {
         let mut tariffs = TariffServiceClient::new(connect(core).await?);
         let request = ExplainRequest { subject: Some(subject) };

@@ -4,22 +4,22 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use charging_proto::TokenChannel;
 use charging_proto::v1::tariff_service_client::TariffServiceClient;
 use charging_proto::v1::{
     ActivateTariffRequest, CompareTariffsRequest, ListTariffsRequest, LoadTariffResponse, LoadTariffStart,
     ShowTariffRequest, TariffHistoryRequest, TariffVersion,
 };
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::view::{ActivatedView, ComparisonView, EventView, LoadedView, ShownView, VersionView};
 use super::{ActivateArgs, DiffArgs, HistoryArgs, ListArgs, LoadArgs, ShowArgs, upload};
-use crate::cli::connection::{connect_for, refused, talk};
+use crate::cli::connection::{CoreArgs, connect_for, refused, talk};
 use crate::cli::{parse, plan_folder};
 use crate::exit::{self, UsageError};
 
 /// `tariff load`
-pub(super) fn load(core: &str, args: &LoadArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn load(core: &CoreArgs, args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let files = upload::read(&args.folder)?;
     let bar = plan_folder::bar("{bar:40} {bytes}/{total_bytes} {msg}");
     bar.set_length(files.iter().map(|(_, bytes)| u64::try_from(bytes.len()).unwrap_or(0)).sum());
@@ -65,7 +65,7 @@ pub(super) fn load(core: &str, args: &LoadArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// `tariff diff`
-pub(super) fn diff(core: &str, args: &DiffArgs) -> anyhow::Result<()> {
+pub(super) fn diff(core: &CoreArgs, args: &DiffArgs) -> anyhow::Result<()> {
     let is_folder = |text: &str| Path::new(text).is_dir();
     if let Some(after) = args.after.as_deref().filter(|after| is_folder(after) && is_folder(&args.before)) {
         return diff_folders(args, after);
@@ -105,7 +105,7 @@ fn diff_folders(args: &DiffArgs, after: &str) -> anyhow::Result<()> {
 }
 
 /// `tariff show`
-pub(super) fn show(core: &str, args: &ShowArgs) -> anyhow::Result<()> {
+pub(super) fn show(core: &CoreArgs, args: &ShowArgs) -> anyhow::Result<()> {
     let request = ShowTariffRequest {
         version: args.version.clone(),
         number: args.number.clone(),
@@ -119,7 +119,7 @@ pub(super) fn show(core: &str, args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 /// `tariff list`
-pub(super) fn list(core: &str, args: &ListArgs) -> anyhow::Result<()> {
+pub(super) fn list(core: &CoreArgs, args: &ListArgs) -> anyhow::Result<()> {
     let versions = talk(async {
         let mut tariffs = desk(core).await?;
         all(core, tariffs.list(ListTariffsRequest::default()).await).await
@@ -128,7 +128,7 @@ pub(super) fn list(core: &str, args: &ListArgs) -> anyhow::Result<()> {
 }
 
 /// `tariff history`
-pub(super) fn history(core: &str, args: &HistoryArgs) -> anyhow::Result<()> {
+pub(super) fn history(core: &CoreArgs, args: &HistoryArgs) -> anyhow::Result<()> {
     let events = talk(async {
         let mut tariffs = desk(core).await?;
         all(core, tariffs.history(TariffHistoryRequest { limit: args.limit }).await).await
@@ -137,7 +137,7 @@ pub(super) fn history(core: &str, args: &HistoryArgs) -> anyhow::Result<()> {
 }
 
 /// `tariff activate`
-pub(super) fn activate(core: &str, args: &ActivateArgs) -> anyhow::Result<()> {
+pub(super) fn activate(core: &CoreArgs, args: &ActivateArgs) -> anyhow::Result<()> {
     let request = ActivateTariffRequest {
         tenant: String::new(),
         version: args.version.clone(),
@@ -152,12 +152,12 @@ pub(super) fn activate(core: &str, args: &ActivateArgs) -> anyhow::Result<()> {
     ActivatedView::new(activated, args.at).print(args.format)
 }
 
-async fn desk(core: &str) -> anyhow::Result<TariffServiceClient<Channel>> {
+async fn desk(core: &CoreArgs) -> anyhow::Result<TariffServiceClient<TokenChannel>> {
     // A response of a thousand rows and prices is larger than a message is by default.
     Ok(TariffServiceClient::new(connect_for(core, PATIENCE).await?).max_decoding_message_size(MOST_BYTES))
 }
 
-async fn all<T>(core: &str, answer: Result<tonic::Response<Streaming<T>>, Status>) -> anyhow::Result<Vec<T>> {
+async fn all<T>(core: &CoreArgs, answer: Result<tonic::Response<Streaming<T>>, Status>) -> anyhow::Result<Vec<T>> {
     let mut stream = answer.map_err(|status| refused(core, &status))?.into_inner();
     let mut items = Vec::new();
     while let Some(item) = stream.message().await.map_err(|status| refused(core, &status))? {

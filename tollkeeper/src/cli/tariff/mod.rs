@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use types::UtcMs;
 
+use super::connection::CoreArgs;
 use super::plan_folder::SettingsArgs;
 use super::{parse, show};
 
@@ -178,7 +179,7 @@ pub struct ActivateArgs {
 }
 
 /// Does it.
-pub fn run(core: &str, command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(core: &CoreArgs, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(args) => check::run(&args),
         Command::Load(args) => desk::load(core, &args),
