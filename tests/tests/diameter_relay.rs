@@ -28,7 +28,9 @@ fn a_relay_in_front_of_us_has_no_complaint() -> anyhow::Result<()> {
     // Its watchdog, every 6 s: we answer, and are asked again.
     eventually("watchdogs of the relay", Duration::from_secs(30), || {
         let metrics = server.tollkeeper.get("/metrics").ok()?;
-        let line = metrics.lines().find(|line| line.starts_with("tollkeeper_diameter_requests_total") && line.contains("DWR"))?;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("tollkeeper_diameter_requests_total") && line.contains("DWR"))?;
         line.rsplit(' ').next()?.parse::<u64>().ok().filter(|count| *count >= 2)
     })?;
     gateway.leave()?;
