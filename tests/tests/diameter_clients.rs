@@ -20,16 +20,9 @@ fn a_packet_gateway_of_another_make() -> anyhow::Result<()> {
     gateway.send(&event(1, 1))?;
     assert_eq!(gateway.answer()?.0, 2001);
     assert_eq!(server.balance()?.0, "1.08");
-    gateway.send(
-        &event(2, 0)
-            .as_object()
-            .map(|event| {
-                let mut event = event.clone();
-                event.insert("session".into(), "sms2".into());
-                event.into()
-            })
-            .unwrap_or_default(),
-    )?;
+    let mut second = event(2, 0);
+    second["session"] = "sms2".into();
+    gateway.send(&second)?;
     assert_eq!(gateway.answer()?.0, 2001);
 
     // Example 15, with a top-up before its end.

@@ -5,8 +5,8 @@
 
 Connects as pgw.example.net to PEER at HOST:PORT. Each line of standard input is one request for DESTINATION, as JSON:
 {"session": "s", "type": 1, "number": 0, "context": "32251@3gpp.org", "msisdn": "49170",
- "groups": [{"group": 10, "used": 0, "asked": 5000000}], "action": 0, "units": 1}; groups, action and units may be absent; asked 0: as much
-as the server sees fit. Each line of standard output is an answer, {"answer": number, "code": ..., "groups": [...]}, or a request of the
+ "groups": [{"group": 10, "used": 0, "asked": 5000000}], "action": 0, "units": 1, "after": 2}; groups, action, units and after (seconds from now, for
+the Event-Timestamp) may be absent; asked 0: as much as the server sees fit. Each line of standard output is an answer, {"answer": number, "code": ..., "groups": [...]}, or a request of the
 server, {"request": "RAR"}, which is answered 2001. Ends with the input, and with a DPR.
 """
 
@@ -53,7 +53,9 @@ def request(words, destination):
     ccr.auth_application_id = APP_DIAMETER_CREDIT_CONTROL_APPLICATION
     ccr.service_context_id = words["context"]
     ccr.cc_request_type, ccr.cc_request_number = words["type"], words["number"]
-    ccr.event_timestamp = datetime.datetime.now(datetime.timezone.utc)
+    # Whole seconds on the wire: a test must not pass so many of them.
+    after = datetime.timedelta(seconds=words.get("after", 0))
+    ccr.event_timestamp = datetime.datetime.now(datetime.timezone.utc) + after
     ccr.subscription_id = [SubscriptionId(subscription_id_type=0, subscription_id_data=words["msisdn"])]
     if words["type"] == 4:
         ccr.requested_action = words["action"]

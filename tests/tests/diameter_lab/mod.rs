@@ -156,6 +156,7 @@ impl Gateway {
     pub fn ask(&mut self, session: &str, kind: u32, number: u32, groups: &[Value]) -> anyhow::Result<(u64, Value)> {
         self.send(&json!({
             "session": session, "type": kind, "number": number, "context": DATA, "msisdn": "49170", "groups": groups,
+            "after": 2 * number,
         }))?;
         self.answer()
     }

@@ -8,7 +8,7 @@ use protocol_codecs::diameter::CcRequestType;
 use types::SessionId;
 use types::charging::{ChargingAnswer, ChargingRequest, Operation, RequestedAction, ResultCode, SessionSummary};
 
-use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, Rendered, Verdict, imsi, plan};
+use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, Rendered, imsi, plan};
 
 use super::desk::Desk;
 
@@ -178,7 +178,8 @@ impl Desk {
         let number = current.job.ask.number;
         current.plan.get_or_insert_with(|| Plan {
             request: None,
-            verdicts: vec![Verdict::Unmapped; current.job.ask.groups.len()],
+            // Without a word about its groups: it is about the whole request.
+            verdicts: Vec::new(),
             service: current.job.ask.facts.service(),
         });
         let answer = ChargingAnswer::refusal(SessionId::from(session_id), number, code);

@@ -148,6 +148,7 @@ impl Desk {
                     drop(old.outbox.try_send(ToPeer::Replaced));
                 }
                 self.lines.insert(id, Line { peer, outbox, usable: true });
+                self.tell_connected();
             }
             ToDesk::Asked { id, ask, reply } => self.asked(id, ask, reply),
             ToDesk::Answered { hop_by_hop_id, code } => self.own_answered(hop_by_hop_id, code),
@@ -162,9 +163,16 @@ impl Desk {
                     if self.by_name.get(&name) == Some(&id) {
                         self.by_name.remove(&name);
                     }
+                    self.tell_connected();
                 }
             }
         }
+    }
+
+    /// For readiness: whether anybody is there to be served.
+    fn tell_connected(&self) {
+        let connected = if self.lines.is_empty() { 0.0 } else { 1.0 };
+        gauge!(agent_runtime::names::SWITCH_CONNECTED, "switch" => self.label()).set(connected);
     }
 
     fn asked(&mut self, id: ConnectionId, ask: Box<Ask>, reply: Reply) {
