@@ -10,6 +10,7 @@ mod entry;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use segment_log::{CorruptPolicy, DirStorage, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage};
 use types::charging::ChargingRequest;
@@ -78,8 +79,8 @@ impl Outbox {
             }
         }
         drop(records);
-        let log =
-            GroupCommit::start(log, GroupCommitOptions { queue_records: QUEUED, ..GroupCommitOptions::default() })?;
+        let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval: SYNC_INTERVAL, ..Default::default() };
+        let log = GroupCommit::start(log, bounds)?;
         let requests = kept.into_iter().map(|(number, request)| Kept { number, request }).collect();
         Ok((Self { log, standing, marks: 0 }, Loaded { requests, next_number, unreadable }))
     }
@@ -157,6 +158,8 @@ const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// More than the client holds, so that its own limit is the one that counts.
 const QUEUED: usize = 65_536;
 const MARKS_A_MOVE: u32 = 1_024;
+/// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work.
+const SYNC_INTERVAL: Duration = Duration::from_millis(5);
 /// Entries between the oldest request and the end: at half a kilobyte each, 32 MiB.
 pub(crate) const LONGEST_LOG: u64 = 65_536;
 

@@ -306,16 +306,19 @@ fn batches_are_spaced_and_nothing_is_answered_before_its_sync() {
 }
 
 #[test]
-fn a_queue_that_fills_up_ends_the_wait() {
+fn a_queue_that_fills_up_ends_the_wait_and_is_one_batch() {
     let disk = FaultStorage::new();
-    let writer = spaced(&disk, 8);
-    for round in 1..=3 {
+    let (writer, before) = (spaced(&disk, 8), disk.count(Operation::Sync));
+    for round in 1..=20 {
         let (sender, receiver) = mpsc::channel();
         for number in 0..4 {
             let sender = sender.clone();
             writer.submit(payload(number, 20), move |outcome| sender.send(outcome).unwrap()).unwrap();
+            // The writer has all the time to take each alone, would it not wait.
+            (0..100).for_each(|_| std::thread::yield_now());
         }
         assert_eq!(receiver.iter().take(4).filter(Result::is_ok).count(), 4, "round {round}");
+        assert_eq!(disk.count(Operation::Sync) - before, round, "one sync for all four");
     }
     writer.close().unwrap();
 }

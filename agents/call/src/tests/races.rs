@@ -163,7 +163,7 @@ fn switch_lost_for_longer_than_the_grant() {
         call,
         "30.400 -> backstop 0
          30.400 -> release CHARGING_UNAVAILABLE attempt 1
-         30.450 TERMINATION #1 +30450 Final CHARGING_UNAVAILABLE with state
+         30.450 TERMINATION #1 +30450 Final CHARGING_UNAVAILABLE
          30.450 STOP =1 answer 0.000 end 30.450 talked 30.450 billable 30.000 overrun 450 usage 30450 reason Normal \
              release CHARGING_UNAVAILABLE cause 16 cost 0.30
          30.450 finished",
