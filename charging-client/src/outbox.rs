@@ -159,7 +159,7 @@ const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 const QUEUED: usize = 65_536;
 const MARKS_A_MOVE: u32 = 1_024;
 /// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work.
-const SYNC_INTERVAL: Duration = Duration::from_millis(5);
+const SYNC_INTERVAL: Duration = Duration::from_millis(10);
 /// Entries between the oldest request and the end: at half a kilobyte each, 32 MiB.
 pub(crate) const LONGEST_LOG: u64 = 65_536;
 

@@ -124,7 +124,7 @@ fn nobody_takes_over_a_call() -> anyhow::Result<()> {
     // A call that only rings: the application that rings must not be run for him.
     let ringing = victim("ringing", SLOW)?;
     lab.wait_admitted(5)?;
-    talk(300);
+    eventually("the callee rings", Duration::from_secs(10), || (lab.numbers_at_gateway().len() == 5).then_some(()))?;
     let headers = format!("Replaces: {};to-tag=x;from-tag=y\n", ringing.id);
     forger.calls(&Forgery { number: PREMIUM, from: "mallory", headers: &headers, ..Forgery::default() })?;
     for run in &mut runs {

@@ -32,7 +32,7 @@ pub(super) const COMMENTS: &[Comment] = &[
     ),
     Comment::new(
         "agent_threads",
-        "Threads that carry the calls of all agents of this process. One is the cheapest for each call and carries over a thousand new calls a second; more are for processes with several busy switches.",
+        "Threads that carry the calls of all agents of this process. One is the cheapest for each call and takes somewhat under a millisecond for it; more are for processes with many hundred new calls a second.",
     ),
     Comment::new("log", "Logs go to standard error."),
     Comment::new(
