@@ -23,6 +23,8 @@ missing() {
         command -v "$command" >/dev/null || return 0
     done
     python3 -c 'import venv, ensurepip' 2>/dev/null || return 0
+    # freeDiameter's dictionaries and its list of peers come in a package of their own.
+    [ -e /usr/lib/freeDiameter/acl_wl.fdx ] || return 0
     # evapi and jansson come in the extra modules.
     ! ls /usr/lib/*/kamailio/modules/evapi.so >/dev/null 2>&1
 }
