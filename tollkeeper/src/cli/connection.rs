@@ -1,5 +1,6 @@
 //! The connection of a command to the core, and what to say when it fails.
 
+use std::error::Error as _;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
@@ -95,7 +96,17 @@ pub fn refused(core: &CoreArgs, status: &Status) -> anyhow::Error {
         Code::DeadlineExceeded | Code::Cancelled => "; it may have been done: repeat with the same request id",
         _ => "",
     };
-    anyhow!("the charging core at {core} says: {}{remedy}", status.message())
+    let Some(source) = status.source() else {
+        return anyhow!("the charging core at {core} says: {}{remedy}", status.message());
+    };
+    // The connection failed, nobody has said anything. With TLS 1.3 a refused client certificate is seen here, not when connecting.
+    let why = root(source);
+    let remedy = if why.contains("ertificate") {
+        "; show a certificate that the core's client_ca has signed: --certificate and --key"
+    } else {
+        remedy
+    };
+    anyhow!("the connection to the charging core at {core} was lost: {why}{remedy}")
 }
 
 /// An idempotency key that nobody else makes.

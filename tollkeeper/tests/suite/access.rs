@@ -56,6 +56,9 @@ fn commands_show_certificate_and_token() {
     assert!(bare.code == Some(1) && bare.err.contains("--token-file or TOLLKEEPER_TOKEN_FILE"), "{bare:?}");
     let shown = with(Some(&operator), &["account", "show", "alice", "--json"]).json();
     assert_eq!(shown[0]["balance"], "1");
+    let ca = ca.to_str().expect("text");
+    let stranger = tollkeeper.cli(&["--core", &address, "--ca", ca, "account", "show", "alice"]);
+    assert!(stranger.code == Some(1) && stranger.err.contains("--certificate and --key"), "{stranger:?}");
     let no_ca = tollkeeper.cli(&["--core", &address, "account", "list"]);
     assert!(no_ca.code == Some(64) && no_ca.err.contains("ca is needed"), "{no_ca:?}");
 }
