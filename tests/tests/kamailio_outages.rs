@@ -42,7 +42,7 @@ fn exact(records: &[Value], run: &Run, talk_ms: u64) -> i128 {
 fn calls_go_on_without_the_core_and_are_debited_exactly() -> anyhow::Result<()> {
     let plan = Plan {
         accounts: vec![("anna", "10.00"), ("bert", "0.10"), ("carla", "0.03"), ("dora", "10.00"), ("emil", "10.00")],
-        calls: "slice = \"4s\"\nmargin = \"2s\"\nproof_interval = \"1s\"\nauthorise_timeout = \"1s\"\n\
+        calls: "slice = \"4s\"\nmargin = \"2s\"\nproof_interval = \"1s\"\nauthorise_timeout = \"1s\"\nfinal_record_wait = \"30s\"\n\
                 on_core_failure = \"continue\"\n\
                 continue = { max_call = \"30s\", calls_per_account = 1, never = [\"+493012343\"] }",
         split: true,
@@ -98,7 +98,7 @@ fn calls_go_on_without_the_core_and_are_debited_exactly() -> anyhow::Result<()> 
 fn a_call_without_the_core_ends_at_its_limit() -> anyhow::Result<()> {
     let plan = Plan {
         accounts: vec![("anna", "10.00"), ("bert", "10.00")],
-        calls: "slice = \"4s\"\nmargin = \"2s\"\nproof_interval = \"1s\"\nauthorise_timeout = \"1s\"\n\
+        calls: "slice = \"4s\"\nmargin = \"2s\"\nproof_interval = \"1s\"\nauthorise_timeout = \"1s\"\nfinal_record_wait = \"30s\"\n\
                 on_core_failure = \"continue\"\ncontinue = { max_call = \"4s\" }",
         split: true,
         ..Plan::default()
@@ -139,7 +139,7 @@ fn the_next_address_is_tried_in_mid_call() -> anyhow::Result<()> {
     let (dead, elsewhere) = (free_tcp_port()?, free_tcp_port()?);
     let plan = Plan {
         accounts: vec![("anna", "10.00"), ("bert", "10.00"), ("carla", "10.00")],
-        calls: "slice = \"20s\"\nmargin = \"16s\"\nproof_interval = \"1s\"",
+        calls: "slice = \"20s\"\nmargin = \"16s\"\nproof_interval = \"1s\"\nfinal_record_wait = \"30s\"",
         split: true,
         cores_before: vec![half_open.local_addr()?.to_string(), format!("127.0.0.1:{dead}")],
         cores_after: vec![format!("127.0.0.1:{elsewhere}")],
