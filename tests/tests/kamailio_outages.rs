@@ -149,7 +149,15 @@ fn the_next_address_is_tried_in_mid_call() -> anyhow::Result<()> {
     let mut spans = lab.call("spans", "anna", 26_000)?;
     let mut ends_meanwhile = lab.call("ends-meanwhile", "bert", 6_000)?;
     lab.wait_answered(&[&spans, &ends_meanwhile])?;
+    // SIGHUP: a core reads its certificates and tokens again; nobody ends of it.
+    for id in [lab.tollkeeper.process.id(), core(&mut lab).process.id()] {
+        let status = std::process::Command::new("kill").args(["-HUP", &id.to_string()]).status()?;
+        anyhow::ensure!(status.success(), "kill -HUP {id}: {status}");
+    }
     talk(5_000);
+    let log = std::fs::read_to_string(lab.folder.join("core/tollkeeper.log"))?;
+    anyhow::ensure!(log.contains("certificates and tokens were read again"), "{log}");
+    anyhow::ensure!(lab.tollkeeper.process.ended().is_none(), "the agent ended of a SIGHUP");
     // Restarted where it was: all addresses are tried in turn until it is there again.
     core(&mut lab).process.kill()?;
     talk(1_500);
