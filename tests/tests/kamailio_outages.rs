@@ -66,16 +66,18 @@ fn calls_go_on_without_the_core_and_are_debited_exactly() -> anyhow::Result<()> 
     all_passed([&mut one_too_many, &mut unknown, &mut at_the_end, &mut free, &mut begins])?;
     let mut never = refused(&lab, "never", "dora", SLOW)?;
     never.passed()?;
-    // The agent too: nobody meters, and the switch's backstop stands where the agent put it.
+    overdraws.passed()?;
+    core(&mut lab).restart()?;
+    spans.passed()?;
+    // Now both.
+    core(&mut lab).process.kill()?;
     lab.tollkeeper.process.kill()?;
     let mut alone = emergency(&lab, "both-dead")?;
     let mut nobody = refused(&lab, "nobody", "dora", GERMANY)?;
     all_passed([&mut alone, &mut nobody])?;
-    lab.tollkeeper.restart()?;
-    overdraws.passed()?;
     core(&mut lab).restart()?;
+    lab.tollkeeper.restart()?;
     lab.wait_connected()?;
-    spans.passed()?;
 
     let records = lab.settled()?;
     exact(&records, &spans, 14_000);
