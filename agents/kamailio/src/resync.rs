@@ -4,6 +4,10 @@
 //! A call that two lists in a row do not have, and of which no end came in between, is gone. Two, because its end may
 //! be on its way while the first list is made. After a connect the second is asked for at once. Later it is the next
 //! interval's: on a busy switch some call is always just ending, and a list holds up Kamailio's one evapi process.
+//!
+//! No list shows a call that was never answered. When the news of its end is lost - Kamailio writes nothing to an agent that it has
+//! not heard for 6 s, and says so to nobody - only the ends themselves tell of it. So they are asked for every few intervals,
+//! whatever else is known: Kamailio keeps them until they are acknowledged, and mostly there are none.
 
 use agent_call::{Phase, SwitchEvent};
 use agent_runtime::names;
@@ -28,6 +32,8 @@ pub(crate) struct Resync {
     pub(crate) resending: bool,
     /// The connection's first list is to come: calls that ended while it was away are to be found now.
     pub(crate) catching_up: bool,
+    /// Proof intervals since the ends were asked for.
+    intervals_since_ends: u8,
 }
 
 impl Agent {
@@ -51,7 +57,9 @@ impl Agent {
 
     /// Every proof interval.
     pub(crate) fn look_after_calls(&mut self) {
-        if self.link.is_up() && self.driver.take_ends_owed() {
+        self.resync.intervals_since_ends = self.resync.intervals_since_ends.saturating_add(1);
+        let due = self.resync.intervals_since_ends >= INTERVALS_BETWEEN_ENDS;
+        if self.link.is_up() && (self.driver.take_ends_owed() || due) {
             self.ask_for_ends();
         }
         self.forget_lost_list();
@@ -59,7 +67,7 @@ impl Agent {
     }
 
     pub(crate) fn ask_for_ends(&mut self) {
-        self.resync.resending = true;
+        (self.resync.resending, self.resync.intervals_since_ends) = (true, 0);
         self.link.send(ToKamailio::Resend {});
     }
 
@@ -149,3 +157,5 @@ impl Agent {
 
 const LISTS_MISSED: u8 = 2;
 const INTERVALS_AWAITED: u8 = 2;
+/// A minute with the usual interval: what waits for a core that is away is told again that often.
+const INTERVALS_BETWEEN_ENDS: u8 = 6;

@@ -46,10 +46,10 @@ impl Continuing {
     pub(crate) fn answered(&mut self, offer: &CallOffer, answer: &ChargingAnswer, now: MonoMs) {
         let Some(payer) = &offer.payer else { return };
         let account = (offer.tenant.clone(), payer.clone());
-        let granted = answer.units.iter().any(|unit| unit.result_code.is_success() && unit.granted.is_some());
-        let more = answer.units.iter().all(|unit| unit.final_unit.is_none());
-        match (answer.result_code.is_success(), granted) {
-            (true, true) if more => {
+        let granted = answer.units.iter().any(|unit| unit.granted.is_some());
+        let refused = answer.units.iter().any(|unit| !unit.result_code.is_success() || unit.final_unit.is_some());
+        match (answer.result_code.is_success() && !refused, granted) {
+            (true, true) => {
                 if self.good.len() >= REMEMBERED {
                     let recent_ms = self.limits.recent_ms;
                     self.good.retain(|_, at| now.since(*at) < recent_ms / 2);
@@ -60,8 +60,9 @@ impl Continuing {
             }
             // The end of a call: nothing was asked for.
             (true, false) => {}
-            // The last of the credit, or a denial.
-            _ => _ = self.good.remove(&account),
+            // The last of the credit, or a denial: of the whole request, or of its units alone, as a blocked account's running
+            // call meets it.
+            (false, _) => _ = self.good.remove(&account),
         }
     }
 
@@ -94,3 +95,6 @@ impl Continuing {
 
 /// Accounts remembered at most; at a hundred octets each.
 const REMEMBERED: usize = 200_000;
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ mod pending;
 mod recovery;
 mod shelf;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use types::class::ErrorClass;
 
-/// The files that let a client in. For `https` addresses `ca` is needed; all of them are read when the transport starts.
+/// The files that let a client in. For `https` addresses `ca` is needed; all of them are read when the transport
+/// starts and again before each connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoreAccess {

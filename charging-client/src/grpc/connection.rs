@@ -1,4 +1,5 @@
 //! The task that keeps a stream open: connects, reads answers, and when the stream ends goes on with the next address.
+//! Certificates and token are read again before each connection, so that they can be replaced while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Endpoint;
 
+use super::access::CoreAccess;
 use super::config::GrpcConfig;
 use super::link::Link;
 use crate::backoff::{Backoff, Jitter};
@@ -28,6 +30,7 @@ pub(super) enum Way {
 }
 
 pub(super) struct Connection {
+    config: GrpcConfig,
     endpoints: Vec<Endpoint>,
     bearer: Bearer,
     window: usize,
@@ -49,6 +52,7 @@ impl Connection {
         metrics: Arc<TransportMetrics>,
     ) -> Self {
         Self {
+            config: config.clone(),
             endpoints,
             bearer,
             window: config.window,
@@ -61,12 +65,14 @@ impl Connection {
     }
 
     /// Runs until the transport is dropped.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut failures = 0_u32;
         let rounds = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1);
-        for endpoint in self.endpoints.iter().cycle() {
+        for at in (0..self.endpoints.len()).cycle() {
+            self.read_again();
+            let Some(endpoint) = self.endpoints.get(at).cloned() else { continue };
             let address = endpoint.uri();
-            match self.open(endpoint).await {
+            match self.open(&endpoint).await {
                 Ok((link, answers)) => {
                     tracing::info!(%address, "connected to the charging core");
                     let (cause, proven) = self.serve(link, answers).await;
@@ -88,6 +94,23 @@ impl Connection {
             // Pauses grow only once a whole round of addresses has failed.
             failures = failures.saturating_add(1);
             tokio::time::sleep(self.backoff.pause(failures.div_ceil(rounds), self.jitter.next())).await;
+        }
+    }
+
+    fn read_again(&mut self) {
+        if self.config.access == CoreAccess::default() {
+            return;
+        }
+        let read = self.config.endpoints().and_then(|endpoints| Ok((endpoints, self.config.access.bearer()?)));
+        match read {
+            Ok(read) => (self.endpoints, self.bearer) = read,
+            Err(fault) => {
+                let fault = &fault as &dyn std::error::Error;
+                tracing::error!(
+                    error = fault,
+                    "certificates and token cannot be read again: those from before are used"
+                );
+            }
         }
     }
 

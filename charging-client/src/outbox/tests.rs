@@ -105,3 +105,34 @@ fn entries_of_other_versions_are_not_guessed() {
         assert_eq!(Entry::decode(&whole[..length]), None, "{length}");
     }
 }
+
+/// More than a segment goes by, and many marks: what stands, or is only on its way to the disk, is not cut off.
+#[test]
+fn what_stands_is_never_cut_off_with_what_is_done() {
+    for confirmed in [true, false] {
+        let storage = FaultStorage::new();
+        let (mut outbox, _) = Outbox::open(Arc::new(storage.clone())).expect("opens");
+        if confirmed {
+            take(&mut outbox, 1);
+        } else {
+            // Its place is not known yet.
+            outbox.take(1, &request(1), |_| {});
+        }
+        let large = ChargingRequest { client_state: vec![7; 6_000], ..request(2) };
+        let all: Vec<u64> = (2..2 + 2 * u64::from(MARKS_A_MOVE)).collect();
+        for batch in all.chunks(256) {
+            let (sender, receiver) = mpsc::channel();
+            for &number in batch {
+                let sender = sender.clone();
+                outbox.take(number, &large, move |result| sender.send((number, result)).expect("heard"));
+            }
+            for (number, result) in receiver.iter().take(batch.len()) {
+                outbox.stands(number, result.expect("durable"));
+                outbox.done(number);
+            }
+        }
+        drop(outbox);
+        let (_, loaded) = Outbox::open(Arc::new(storage)).expect("opens");
+        assert_eq!(numbers(&loaded), [1], "confirmed: {confirmed}");
+    }
+}

@@ -140,3 +140,39 @@ async fn a_disk_that_is_back_takes_new_sessions_and_what_is_pending() {
     eventually("a is asked again", || client.metrics().requests_recovered.value() >= 1).await;
     assert!(rig.answerer.arrivals(3).await.contains(&arrival("a", 0, true)));
 }
+
+/// Usage that was sent without a disk, a TERMINATION that was answered meanwhile, and a request that was done.
+#[tokio::test]
+async fn what_happened_without_the_disk_is_on_it_when_it_is_back() {
+    let rig = Rig::start().await;
+    let client = rig.client();
+    for session in ["a", "b", "c"] {
+        client.charge(initial(session), PATIENCE).await.expect("an answer");
+    }
+    rig.answerer.hold_only("c");
+    let mut done = client.submit(request("c", 1, Operation::Update)).expect("room");
+    rig.answerer.arrivals(4).await;
+    rig.storage.fail_all(DiskOperation::Sync, Failure::Io);
+    client.charge(request("b", 1, Operation::Termination), PATIENCE).await.expect("an answer");
+    rig.answerer.release();
+    done.within(PATIENCE).await.expect("an answer");
+    rig.answerer.hold_only("a");
+    drop(client.submit(request("a", 1, Operation::Update)).expect("room"));
+    rig.answerer.arrivals(6).await;
+    rig.storage.heal();
+    let taken = async {
+        while client.charge(initial("d"), PATIENCE).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the disk is tried again");
+    let before = rig.answerer.arrivals(7).await.len();
+    rig.kill(client);
+    rig.answerer.release();
+    let client = rig.client();
+    let recovered = client.recovered().await;
+    assert_eq!(recovered.iter().map(|one| one.request.session_id.as_str()).collect::<Vec<_>>(), ["b"]);
+    let again = rig.answerer.arrivals(before + 2).await[before..].to_vec();
+    assert!(again.contains(&arrival("a", 1, true)) && again.contains(&arrival("b", 1, true)), "{again:?}");
+    assert!(!again.iter().any(|one| one.session_id == "c"), "done with: {again:?}");
+}

@@ -41,6 +41,10 @@ pub struct Plan {
     pub switches: usize,
     /// Core and agent in a process each.
     pub split: bool,
+    /// Addresses that the agent tries before the core's; with `split`.
+    pub cores_before: Vec<String>,
+    /// Addresses that it tries after that.
+    pub cores_after: Vec<String>,
 }
 
 /// Everything that runs. Ended in this order.
@@ -251,7 +255,9 @@ fn start_tollkeeper(
     std::fs::create_dir_all(&core_place)?;
     let port = demo::lab::free_tcp_port()?;
     let core = Tollkeeper::start(&core_place, &with_http(&core_config(port)))?;
-    let charging = format!("[charging]\naddresses = [\"http://{}\"]\n", core.core);
+    let cores = plan.cores_before.iter().chain([&core.core]).chain(&plan.cores_after);
+    let addresses: Vec<String> = cores.map(|address| format!("\"http://{address}\"")).collect();
+    let charging = format!("[charging]\naddresses = [{}]\n", addresses.join(", "));
     let config = with_http(&[&charging, agent].concat());
     Ok((Tollkeeper::start_agent(&place, &config, &core.core)?, Some(core)))
 }

@@ -31,7 +31,7 @@ use endpoints::Endpoints;
 use exports::Exports;
 use readiness::Readiness;
 use records::Records;
-use signals::Signals;
+use signals::{Hangups, Signals};
 
 /// Runs what the configuration names, until a signal or a failure.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -173,7 +173,8 @@ fn start_core(config: &Config, core: &charging_server::CoreConfig) -> anyhow::Re
 
 async fn serve(core: &Core, config: &charging_server::CoreConfig) -> anyhow::Result<(std::net::SocketAddr, Api)> {
     let shutdown = CancellationToken::new();
-    let served = charging_server::serve(core.clone(), config, shutdown.clone().cancelled_owned()).await;
+    let (stop, reload) = (shutdown.clone().cancelled_owned(), Hangups::listen()?);
+    let served = charging_server::serve_reloading(core.clone(), config, stop, reload).await;
     let (address, server) = served.map_err(|error| match error {
         ServeError::Listen { .. } => anyhow::Error::new(error).context("core.listen"),
         error => error.into(),

@@ -4,6 +4,7 @@ use agent_runtime::UnknownCalls;
 use protocol_codecs::evapi::ToKamailio;
 
 use crate::double::{Greeting, seconds};
+use crate::recording::Recording;
 use crate::stage::{Stage, money};
 use crate::synthetic::{Call, H_ENTRY, stage};
 
@@ -117,6 +118,34 @@ async fn calls_of_a_former_run_are_closed_at_their_last_proof() {
     stage.pass(1_000).await;
     second.hangs_up(&mut stage).await;
     assert_eq!(stage.records().len(), 4);
+    stage.finish().await;
+}
+
+/// Kamailio had not heard the agent for 6 s, refused the call without it, and told nobody; the connection stands.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_refused_call_that_was_not_told_is_found_all_the_same() {
+    let (mut stage, call) = (stage("10.00", |_| {}).await, Call::new(1));
+    let mut failed = Recording::load("rejected").message("CALL_FAILED");
+    let now = seconds(stage.now());
+    for (name, value) in [
+        ("run", "run-1"),
+        ("callid", "call-1"),
+        ("end_id", &call.end_id()),
+        ("cause", "NO_AGENT"),
+        ("setup_time", &now),
+        ("end_time", &now),
+    ] {
+        failed.insert(name.into(), value.into());
+    }
+    (_, _) = (failed.insert("h_id".into(), 1.into()), failed.insert("sip_status".into(), 503.into()));
+    stage.kamailio.state().kept.insert(call.end_id(), serde_json::Value::Object(failed).to_string());
+    // Nothing else is known of it, and nothing else happens.
+    stage.pass(70_000).await;
+    stage.until("CALL_END_ACK", |stage| stage.kamailio.state().kept.is_empty()).await;
+    assert_eq!(stage.kamailio.state().connections, 1);
+    let [event] = &stage.full_records()[..] else { panic!("{:?}", stage.records()) };
+    assert_eq!(event.release_cause, Some(types::ReleaseCause::ChargingUnavailable));
+    assert!(stage.core.requests().is_empty());
     stage.finish().await;
 }
 

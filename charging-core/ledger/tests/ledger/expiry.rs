@@ -79,6 +79,27 @@ fn a_clock_ahead_cannot_outlive_its_keys() {
     assert_eq!(desk.books.kept_session_count(), 0);
 }
 
+/// The rule is for keys that nobody knows: what a known session used is charged, whatever the clock says.
+#[test]
+fn a_clock_that_jumps_ahead_in_mid_call_costs_nobody_the_call() {
+    let mut desk = example_1(1);
+    let ahead =
+        |desk: &Desk, request: ChargingRequest| ChargingRequest { event_time: desk.now.plus(5 * HOUR), ..request };
+    desk.at(25_000);
+    let report = ahead(&desk, update("s", 1, 25_000, 30));
+    let answer = desk.answer(&report);
+    assert_eq!(granted(&answer), (30_000, false));
+    desk.expect("a", "0.75", "0.30");
+    // A first request from the same clock is refused; nothing is stored, and it is taken when the clock is right again.
+    let refused = ahead(&desk, ChargingRequest { request_number: 0, ..initial("t", 30) });
+    assert_eq!(desk.answer(&refused).result_code, ResultCode::INVALID_VALUE);
+    let right = ChargingRequest { event_time: desk.now, ..refused };
+    assert_eq!(desk.answer(&right).result_code, ResultCode::SUCCESS);
+    let end = ahead(&desk, termination("s", 2, 5_000));
+    desk.answer(&end);
+    desk.expect("a", "0.70", "0.30");
+}
+
 #[test]
 fn a_provisional_settlement_that_nobody_replaces_is_final() {
     let mut desk = example_1(2);

@@ -11,6 +11,7 @@ mod groups;
 mod keys;
 mod modes;
 mod notices;
+mod overruns;
 mod play;
 mod policy;
 mod random;

@@ -20,7 +20,7 @@ use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
 use types::{ClientId, SessionId};
 
 use super::guard::Caller;
-use super::{Stopping, status};
+use super::{Stopping, status, turned_out};
 use crate::store::{Core, CoreError};
 
 /// The service.
@@ -66,7 +66,7 @@ impl ChargingService for Charging {
         let subscription = self.core.subscribe(client_id).await.map_err(|error| status::not_done(&error))?;
         let notifications = ReceiverStream::new(subscription).map(|notification| Some(Ok(notification.into())));
         // Nothing is lost by the end: what was not confirmed is sent again at the next subscription.
-        let end = self.stopping.clone().into_stream().map(|()| None);
+        let end = self.stopping.clone().or_turned_out(caller).map(|()| None);
         let whole = notifications.chain(tokio_stream::once(None));
         Ok(Response::new(Box::pin(whole.merge(end).map_while(|next| next))))
     }
@@ -124,6 +124,7 @@ async fn pipeline(
     answers: mpsc::Sender<Result<ChargingDataResponse, Status>>,
     mut stopping: Stopping,
 ) {
+    let mut turned_out = std::pin::pin!(turned_out(from.caller.clone()));
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut running = JoinSet::new();
     // The last request of each session that is in flight: its successor waits for it.
@@ -132,6 +133,7 @@ async fn pipeline(
         let received = tokio::select! {
             received = requests.next() => received,
             () = stopping.begun() => None,
+            () = &mut turned_out => None,
         };
         let Some(received) = received else { break };
         let (session_id, number, octets) = match &received {

@@ -25,13 +25,13 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::rig::{CLIENT, PATIENCE, Place, Server, TENANT, account, eventually, initial, is, money};
 
-const AGENT: &str = "agent-agent-agent-1";
+pub const AGENT: &str = "agent-agent-agent-1";
 const BOUND: &str = "bound-bound-bound-1";
 const OPERATOR: &str = "operator-operator-1";
 const READER: &str = "reader-reader-reader";
 
 /// Tokens of every role, in files.
-fn tokens(folder: &Path) -> Vec<TokenConfig> {
+pub fn tokens(folder: &Path) -> Vec<TokenConfig> {
     let token = |name: &str, role, text: &str, client_ids: &[&str]| {
         let file = folder.join(name);
         std::fs::write(&file, format!("{text}\n")).expect("written");
@@ -45,7 +45,7 @@ fn tokens(folder: &Path) -> Vec<TokenConfig> {
     ]
 }
 
-async fn with(server: &Server, token: &str) -> TokenChannel {
+pub async fn with(server: &Server, token: &str) -> TokenChannel {
     Bearer::new(token).expect("a token").over(server.channel().await)
 }
 
@@ -55,16 +55,16 @@ fn top_up() -> TopUpRequest {
     TopUpRequest { request_id, tenant, account_id, amount, ..TopUpRequest::default() }
 }
 
-fn get() -> GetAccountRequest {
+pub fn get() -> GetAccountRequest {
     let name = Some(get_account_request::Name::AccountId("a".into()));
     GetAccountRequest { tenant: TENANT.into(), name }
 }
 
-fn charge(session: &str) -> ChargingDataRequest {
+pub fn charge(session: &str) -> ChargingDataRequest {
     initial("a", session, 1).into()
 }
 
-fn code<T>(outcome: Result<T, Status>) -> Code {
+pub fn code<T>(outcome: Result<T, Status>) -> Code {
     outcome.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
@@ -131,13 +131,13 @@ async fn a_token_for_one_client_is_of_no_use_for_another() {
 }
 
 /// A CA, and certificates of it.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    certificate: String,
+    pub certificate: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -146,20 +146,20 @@ impl Authority {
     }
 
     /// Certificate and key.
-    fn sign(&self) -> (String, String) {
+    pub fn sign(&self) -> (String, String) {
         let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
         let key = KeyPair::generate().expect("a key");
         (params.signed_by(&key, &self.issuer).expect("signed").pem(), key.serialize_pem())
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).expect("written");
     path
 }
 
-async fn connect(server: &Server, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
+pub async fn connect(server: &Server, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
     let address = server.address.replace("127.0.0.1", "localhost");
     Endpoint::from_shared(address)?.tls_config(tls.domain_name("localhost"))?.connect().await
 }
@@ -258,7 +258,7 @@ async fn wrong_files_are_named() {
     }
 }
 
-fn config() -> CoreConfig {
+pub fn config() -> CoreConfig {
     CoreConfig { listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)), ..CoreConfig::default() }
 }
 

@@ -10,6 +10,7 @@ mod network;
 mod parallel;
 mod recovery;
 mod rig;
+mod rotation;
 mod snapshots;
 mod tariff_desk;
 mod tariffs;

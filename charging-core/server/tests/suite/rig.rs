@@ -231,6 +231,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
 pub struct Server {
     pub address: String,
     stop: tokio::sync::oneshot::Sender<()>,
+    reload: tokio::sync::mpsc::Sender<()>,
     task: tokio::task::JoinHandle<Result<(), charging_server::ServeError>>,
 }
 
@@ -247,9 +248,17 @@ impl Server {
     pub async fn start_with(core: &Core, config: CoreConfig) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let (address, server) = charging_server::serve(core.clone(), &config, shutdown).await.expect("served");
+        let (reload, reloads) = tokio::sync::mpsc::channel(1);
+        let reloads = tokio_stream::wrappers::ReceiverStream::new(reloads);
+        let served = charging_server::serve_reloading(core.clone(), &config, shutdown, reloads).await;
+        let (address, server) = served.expect("served");
         let scheme = if config.tls.is_some() { "https" } else { "http" };
-        Self { address: format!("{scheme}://{address}"), stop, task: tokio::spawn(server) }
+        Self { address: format!("{scheme}://{address}"), stop, reload, task: tokio::spawn(server) }
+    }
+
+    /// Has certificates and tokens read again, by the time of the second call at the latest.
+    pub async fn reload(&self) {
+        self.reload.send(()).await.expect("it runs");
     }
 
     pub async fn channel(&self) -> tonic::transport::Channel {

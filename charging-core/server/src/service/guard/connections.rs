@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::codegen::http::Extensions;
-use tonic::transport::server::{Connected, TlsConnectInfo};
+use tonic::transport::server::Connected;
 use tracing::warn;
 
 use super::turned_away;
@@ -24,9 +24,7 @@ pub(crate) struct Peer(IpAddr);
 
 /// Where a request came from; absent for what is no TCP connection.
 pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
-    let plain = || extensions.get::<Peer>().copied();
-    let peer = extensions.get::<TlsConnectInfo<Peer>>().map(|info| *info.get_ref()).or_else(plain);
-    peer.map(|peer| peer.0)
+    extensions.get::<Peer>().map(|peer| peer.0)
 }
 
 /// Who is connected.

@@ -9,6 +9,9 @@
 //!
 //! A client is a token, wherever it is used; without tokens, an address. Streams count until they end. What streams carry is
 //! bounded by the client's [`Budget`] of octets in work: who sends more than it reads answers of is not read from.
+//!
+//! Tokens can be read again while requests come. The streams of a token that is gone are ended; its owner comes back with the new
+//! one, if he has it.
 
 mod connections;
 mod layer;
@@ -16,16 +19,16 @@ mod roles;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use metrics::counter;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::Status;
 use tonic::codegen::http::{self, HeaderMap};
 use types::ClientId;
 
-pub(crate) use connections::Connections;
+pub(crate) use connections::{Connection, Connections, Peer};
 pub(crate) use layer::GuardLayer;
 
 use crate::config::{LimitsConfig, Role, TokenConfig, TokenError};
@@ -36,6 +39,8 @@ use crate::metric::names;
 pub(crate) struct Caller {
     client_ids: Arc<[ClientId]>,
     budget: Arc<Budget>,
+    /// Becomes true when its token is gone; absent without one.
+    gone: Option<watch::Receiver<bool>>,
 }
 
 /// What one client may have in work.
@@ -47,18 +52,23 @@ pub(crate) struct Budget {
 }
 
 /// A configured token.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Known {
     name: Box<str>,
     role: Role,
     caller: Caller,
+    gone: watch::Sender<bool>,
 }
+
+/// Tokens by their SHA-256, so that a look-up tells nothing about a token by the time it takes.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens(HashMap<[u8; 32], Arc<Known>>);
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// By the token's SHA-256, so that a look-up tells nothing about a token by the time it takes.
-    tokens: HashMap<[u8; 32], Known>,
+    configured: Vec<TokenConfig>,
+    tokens: RwLock<Tokens>,
     limits: LimitsConfig,
     by_address: Mutex<HashMap<IpAddr, Arc<Budget>>>,
 }
@@ -72,6 +82,15 @@ impl Caller {
     /// Whether it is bound to some clients.
     pub(crate) fn is_bound(&self) -> bool {
         !self.client_ids.is_empty()
+    }
+
+    /// Waits until its token is gone.
+    pub(crate) async fn turned_out(&mut self) {
+        match &mut self.gone {
+            // The sender goes with the server.
+            Some(gone) => drop(gone.wait_for(|gone| *gone).await),
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until so many octets more may be in work. `None` when the server is gone.
@@ -96,17 +115,51 @@ impl Budget {
 impl Guard {
     /// Reads the tokens.
     pub(crate) fn new(tokens: &[TokenConfig], limits: &LimitsConfig) -> Result<Self, TokenError> {
-        let mut known = HashMap::new();
-        for token in tokens {
+        let nobody = Self {
+            configured: tokens.to_vec(),
+            tokens: RwLock::default(),
+            limits: limits.clone(),
+            by_address: Mutex::default(),
+        };
+        let tokens = nobody.read_again()?;
+        nobody.replace(tokens);
+        Ok(nobody)
+    }
+
+    /// Reads the files of the tokens again, and changes nothing yet.
+    pub(crate) fn read_again(&self) -> Result<Tokens, TokenError> {
+        let current = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let mut read: HashMap<[u8; 32], Arc<Known>> = HashMap::new();
+        for token in &self.configured {
             let digest: [u8; 32] = Sha256::digest(token.read()?.as_bytes()).into();
-            let budget = Arc::new(Budget::new(limits));
-            let caller = Caller { client_ids: token.client_ids.clone().into(), budget };
-            let same = known.insert(digest, Known { name: token.name.clone(), role: token.role, caller });
-            if let Some(same) = same {
-                return Err(TokenError::Twice { one: same.name, other: token.name.clone() });
+            let same = |known: &&Arc<Known>| known.name == token.name;
+            let known = match current.0.get(&digest).filter(same) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    // What its owner has in work counts on.
+                    let before = current.0.values().find(same).map(|known| Arc::clone(&known.caller.budget));
+                    let budget = before.unwrap_or_else(|| Arc::new(Budget::new(&self.limits)));
+                    let (gone, told) = watch::channel(false);
+                    let caller = Caller { client_ids: token.client_ids.clone().into(), budget, gone: Some(told) };
+                    Arc::new(Known { name: token.name.clone(), role: token.role, caller, gone })
+                }
+            };
+            if let Some(same) = read.insert(digest, known) {
+                return Err(TokenError::Twice { one: same.name.clone(), other: token.name.clone() });
             }
         }
-        Ok(Self { tokens: known, limits: limits.clone(), by_address: Mutex::default() })
+        Ok(Tokens(read))
+    }
+
+    /// From now on these tokens let in, and no others; streams of others end.
+    pub(crate) fn replace(&self, tokens: Tokens) {
+        let mut current = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, tokens);
+        for (digest, known) in before.0 {
+            if !current.0.get(&digest).is_some_and(|same| Arc::ptr_eq(same, &known)) {
+                known.gone.send_replace(true);
+            }
+        }
     }
 
     /// Lets a request in, or says why not. The permit is the call's place: held until its last octet is answered.
@@ -124,9 +177,9 @@ impl Guard {
     }
 
     fn caller(&self, request: &http::request::Parts, path: &str) -> Result<Caller, Status> {
-        if self.tokens.is_empty() || roles::is_for_everybody(path) {
+        if self.configured.is_empty() || roles::is_for_everybody(path) {
             let address = connections::address(&request.extensions);
-            return Ok(Caller { client_ids: [].into(), budget: self.budget_of(address) });
+            return Ok(Caller { client_ids: [].into(), budget: self.budget_of(address), gone: None });
         }
         let token = bearer(&request.headers).ok_or_else(|| {
             Status::unauthenticated(
@@ -134,7 +187,8 @@ impl Guard {
             )
         })?;
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let known = self.tokens.get(&digest);
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let known = tokens.0.get(&digest);
         let known = known.ok_or_else(|| Status::unauthenticated("this token is not known here"))?;
         if !roles::may_call(known.role, path) {
             let (name, role) = (&known.name, known.role.as_str());
