@@ -1,5 +1,6 @@
 //! The agent against a double of FreeSWITCH that speaks recorded events, with the real ledger and journal behind it.
 
+mod beside;
 mod calls;
 mod connection;
 mod double;
@@ -14,5 +15,6 @@ mod socket;
 mod socket_line;
 mod socket_strangers;
 mod stage;
+mod strays;
 mod synthetic;
 mod transfers;

@@ -7,7 +7,7 @@ use crate::stage::{Stage, summary};
 use crate::synthetic::{BRITAIN, Call, GERMANY, stage};
 
 /// A leg that the switch called for `caller`.
-fn called_by(caller: &str, name: &str, stage: &Stage) -> Call {
+pub fn called_by(caller: &str, name: &str, stage: &Stage) -> Call {
     let mut leg = Call::new(name);
     (leg.created_ms, leg.answered_ms) = (stage.now(), Some(stage.now()));
     for (field, value) in [
@@ -24,7 +24,7 @@ fn called_by(caller: &str, name: &str, stage: &Stage) -> Call {
 }
 
 /// Recorded calls have no such event; its fields are those of the answer.
-async fn says_as(call: &Call, stage: &mut Stage, name: &str) {
+pub async fn says_as(call: &Call, stage: &mut Stage, name: &str) {
     let mut event = call.event(stage, "CHANNEL_ANSWER");
     event.insert("Event-Name".into(), name.into());
     stage.switch.say(&event);
@@ -32,7 +32,7 @@ async fn says_as(call: &Call, stage: &mut Stage, name: &str) {
 }
 
 /// a talks to b.
-async fn talking(stage: &mut Stage) -> (Call, Call) {
+pub async fn talking(stage: &mut Stage) -> (Call, Call) {
     let mut a = Call::new("a");
     a.connects(stage).await;
     let b = called_by("a", "b", stage);
@@ -41,10 +41,10 @@ async fn talking(stage: &mut Stage) -> (Call, Call) {
     (a, b)
 }
 
-const BLIND: &str = "variable_endpoint_disposition";
+pub const BLIND: &str = "variable_endpoint_disposition";
 
 /// a sends b on, to where calls wait.
-async fn sends(from: &Call, to: &mut Call, number: &'static str, stage: &mut Stage) {
+pub async fn sends(from: &Call, to: &mut Call, number: &'static str, stage: &mut Stage) {
     let target = format!("blind:{}", to.unique_id);
     let fields = [(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", target.as_str())];
     from.ends(stage, &fields).await;
@@ -52,7 +52,7 @@ async fn sends(from: &Call, to: &mut Call, number: &'static str, stage: &mut Sta
     to.says(stage, "CHANNEL_PARK", &[]).await;
 }
 
-async fn is_admitted(leg: &str, number: &str, stage: &mut Stage) {
+pub async fn is_admitted(leg: &str, number: &str, stage: &mut Stage) {
     let transfer = format!("uuid_transfer {leg} {number} XML tollkeeper_admitted");
     stage.until("the admission", |stage| stage.said().contains(&transfer)).await;
     for _ in 0..4 {
