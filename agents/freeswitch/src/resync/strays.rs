@@ -57,7 +57,8 @@ impl Agent {
     /// A leg that the switch called; it may carry a call of ours, or none.
     pub(super) fn called_leg_found(&mut self, event: &Event) {
         let talks = !matches!(event.answered_us(), Ok(None)) && matches!(event.hangup_us(), Ok(None));
-        if talks && translate::is_called_leg(event) {
+        let known = self.resync.found.iter().any(|found| found.event.unique_id() == event.unique_id());
+        if talks && !known && translate::is_called_leg(event) {
             let now = Instant::now();
             self.resync.found.push(Found { event: event.clone(), told: now });
             self.resync.judged = now.checked_add(JUDGED_AFTER);
@@ -88,7 +89,10 @@ impl Agent {
             self.far_leg_answered(session, answer);
         }
         self.follow(session, leg);
-        self.found_alive(session.clone(), &event);
+        // What it is doing was told a while ago.
+        let question = self.dump(session);
+        self.resync.waiting.push_front(question);
+        self.ask();
         true
     }
 

@@ -5,7 +5,7 @@ use agent_runtime::UnknownCalls;
 use serde_json::Value;
 
 use crate::stage::{Stage, money};
-use crate::synthetic::{BRITAIN, Call, stage};
+use crate::synthetic::{BRITAIN, Call, GERMANY, stage};
 use crate::transfers::{BLIND, called_by, is_admitted, says_as, sends, talking};
 
 /// A leg to Britain that `caller` calls while it talks.
@@ -156,7 +156,10 @@ async fn whom_a_leg_calls_that_talks_to_nobody_is_its_own_callee() {
             b.ends(&mut stage, &[]).await;
         }
         stage.pass(1_000).await;
-        consults("a", &mut stage, &[]).await;
+        let leg = consults("a", &mut stage, &[]).await;
+        a.says(&mut stage, "CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", "l")]).await;
+        // Nor is it another one when its answer is told again.
+        leg.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
         stage.pass(500).await;
         assert_eq!(stage.core.requests().len(), 1, "{first}");
         stage.agent.abort();
@@ -176,6 +179,50 @@ async fn a_transfer_that_does_not_wait_is_charged_from_its_answer() {
     stage.until("the question", |stage| stage.core.requests().len() == 2).await;
     assert_eq!(payers(&stage), ["1001", "1001"], "he sent it there");
     leg.ends(&mut stage, &[]).await;
+    stage.agent.abort();
+}
+
+/// The same by a callee who sends the caller there: he pays only where that is configured.
+#[tokio::test(start_paused = true)]
+async fn a_transfer_by_a_stranger_that_does_not_wait_is_ended_or_paid_by_the_caller() {
+    for by_caller in [false, true] {
+        let mut stage = match by_caller {
+            false => stage("10.00", |_| {}).await,
+            true => stage("10.00", |config| config.transfers_paid_by = TransferPayer::Caller).await,
+        };
+        let (mut a, b) = talking(&mut stage).await;
+        // An account of the caller besides the one that pays: nothing to do with the callee.
+        a.further.insert("variable_accountcode".into(), "1002".into());
+        a.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
+        stage.pass(2_000).await;
+        b.ends(&mut stage, &[(BLIND, "BLIND_TRANSFER"), ("variable_transfer_to", "blind:a")]).await;
+        stage.pass(1_000).await;
+        consults("a", &mut stage, &[]).await;
+        if by_caller {
+            stage.until("paid", |stage| payers(stage) == ["1001", "1001"]).await;
+        } else {
+            stage.until("ended", |stage| stage.said_of("uuid_kill") == ["uuid_kill l OUTGOING_CALL_BARRED"]).await;
+            assert_eq!(payers(&stage), ["1001"]);
+        }
+        stage.agent.abort();
+    }
+}
+
+/// a has sent b to c, and pays for that; b, whom nobody knows, sends c on: not at a's expense.
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_was_sent_cannot_spend_the_payers_money() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, mut b) = talking(&mut stage).await;
+    stage.pass(2_000).await;
+    sends(&a, &mut b, BRITAIN, &mut stage).await;
+    is_admitted("b", BRITAIN, &mut stage).await;
+    let mut c = called_by("b", "c", &stage);
+    c.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
+    b.says(&mut stage, "CHANNEL_BRIDGE", &[("Other-Leg-Unique-ID", "c")]).await;
+    stage.pass(2_000).await;
+    sends(&b, &mut c, GERMANY, &mut stage).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill c") == ["uuid_kill c OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer c").is_empty());
     stage.agent.abort();
 }
 

@@ -6,6 +6,7 @@ mod connection;
 mod double;
 mod empty_balance;
 mod faults;
+mod given_up;
 mod legs;
 mod money;
 mod recorded;

@@ -7,7 +7,7 @@ use crate::stage::{Stage, money};
 use crate::synthetic::{BRITAIN, Call, GERMANY, stage};
 use crate::transfers::{BLIND, called_by, is_admitted, sends, talking};
 
-/// The agent dies, or the connection breaks; what happens until [`Away::is_back`] nobody hears.
+/// The agent dies, or the connection breaks; what happens until [`Away::ends`] nobody hears.
 struct Away {
     agent_dies: bool,
 }
@@ -23,7 +23,7 @@ impl Away {
         Self { agent_dies }
     }
 
-    async fn is_back(self, stage: &mut Stage) {
+    async fn ends(self, stage: &mut Stage) {
         if self.agent_dies {
             stage.agent_starts();
         }
@@ -69,7 +69,7 @@ async fn calls_that_were_joined_unseen_go_on_with_the_legs_that_talk() {
         happens_unseen(&b, &stage, &[("Other-Leg-Unique-ID", "d"), ("variable_signal_bond", "d")]);
         happens_unseen(&d, &stage, &[("Other-Leg-Unique-ID", "b"), ("variable_signal_bond", "b")]);
         stage.pass(2_000).await;
-        away.is_back(&mut stage).await;
+        away.ends(&mut stage).await;
         stage
             .eventually("backstops on both", |stage| {
                 let tasks = stage.switch.state().scheduled.clone();
@@ -89,6 +89,23 @@ async fn calls_that_were_joined_unseen_go_on_with_the_legs_that_talk() {
         assert_eq!(found.iter().map(|duration| duration.ms()).collect::<Vec<_>>(), expected, "{agent_dies}");
         stage.finish().await;
     }
+}
+
+/// The time in which it was found out where the talk goes on is talk, too: the cut is as exact as ever.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_moved_unseen_is_cut_in_time() {
+    let mut stage = stage("0.30", |_| {}).await;
+    let (a, b) = talking(&mut stage).await;
+    stage.pass(10_000).await;
+    let away = Away::begins(true, &mut stage).await;
+    is_gone("a", &stage);
+    happens_unseen(&b, &stage, &[("Other-Leg-Unique-ID", "x"), ("variable_signal_bond", "x")]);
+    stage.pass(1_000).await;
+    away.ends(&mut stage).await;
+    stage.eventually("the cut", |stage| stage.said_of("uuid_kill b") == ["uuid_kill b ALLOTTED_TIMEOUT"]).await;
+    let talked_ms = stage.now() - a.answered_ms.expect("answered");
+    assert!((30_000..=30_100).contains(&talked_ms), "{talked_ms}");
+    stage.finish().await;
 }
 
 /// a has sent b and d together while d still rang (REFER with Replaces of a call that nobody has answered), and the agent
@@ -115,9 +132,9 @@ async fn an_answer_after_a_transfer_is_charged_by_the_next_agent() {
             is_gone("c", &stage);
             happens_unseen(&d, &stage, &[("variable_signal_bond", "b")]);
             stage.pass(500).await;
-            away.is_back(&mut stage).await;
+            away.ends(&mut stage).await;
         } else {
-            away.is_back(&mut stage).await;
+            away.ends(&mut stage).await;
             stage.pass(2_000).await;
             d = called_by("c", "d", &stage);
             d.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
@@ -154,7 +171,7 @@ async fn a_blind_transfer_that_is_answered_unseen_is_charged_from_that_answer() 
     let bridged = [("Other-Leg-Unique-ID", "c"), ("Other-Leg-Channel-Answered-Time", answered.as_str())];
     happens_unseen(&b, &stage, &bridged);
     stage.pass(3_000).await;
-    away.is_back(&mut stage).await;
+    away.ends(&mut stage).await;
     stage.eventually("both go on", |stage| stage.records() == ["START", "START"]).await;
     stage.pass(10_000).await;
     assert!(stage.said_of("uuid_kill").is_empty(), "{:?}", stage.said());
@@ -207,7 +224,7 @@ async fn a_leg_that_was_called_beside_a_call_unseen_is_charged() {
             happens_unseen(&a, &stage, &consulting);
         }
         stage.pass(2_000).await;
-        away.is_back(&mut stage).await;
+        away.ends(&mut stage).await;
         stage.eventually(&case, |stage| subscribers(stage).len() == 2).await;
         assert_eq!(subscribers(&stage), ["1001", "1001"], "{case}");
         stage.eventually("its START", |stage| stage.records().len() >= 2).await;
@@ -243,7 +260,7 @@ async fn a_leg_of_a_forgotten_call_is_charged_or_ended_and_a_strangers_left_alon
         let leg = called_by("a", "l", &stage);
         happens_unseen(&leg, &stage, &fields);
         stage.pass(2_000).await;
-        away.is_back(&mut stage).await;
+        away.ends(&mut stage).await;
         stage.pass(8_000).await;
         assert_eq!(subscribers(&stage), paid_by.into_iter().collect::<Vec<_>>(), "{case}");
         let kills: &[&str] = if ended { &["uuid_kill l OUTGOING_CALL_BARRED"] } else { &[] };
@@ -262,7 +279,7 @@ async fn legs_in_good_order_are_left_as_they_are() {
     stage.until("asked", |stage| stage.core.requests().len() == 2).await;
     let away = Away::begins(true, &mut stage).await;
     stage.pass(1_000).await;
-    away.is_back(&mut stage).await;
+    away.ends(&mut stage).await;
     stage.pass(15_000).await;
     let initial = stage.core.requests().iter().filter(|request| request.request_number == 0).count();
     assert_eq!((initial, stage.said_of("uuid_kill").len()), (2, 0));
@@ -281,6 +298,77 @@ async fn legs_in_good_order_are_left_as_they_are() {
     stage.finish().await;
 }
 
+/// A callee has called another beside the call and left that one with the caller, unseen: nobody can tell who the callee
+/// was. Ended, or paid by the caller where that is configured; his own call goes on.
+#[tokio::test(start_paused = true)]
+async fn whom_a_callee_left_behind_unseen_is_not_paid_by_the_caller_unless_configured() {
+    for by_caller in [false, true] {
+        let mut stage = match by_caller {
+            false => stage("10.00", |_| {}).await,
+            true => stage("10.00", |config| config.transfers_paid_by = agent_freeswitch::TransferPayer::Caller).await,
+        };
+        let (a, _) = talking(&mut stage).await;
+        let session = a.session("run-1");
+        stage.pass(5_000).await;
+        let away = Away::begins(true, &mut stage).await;
+        is_gone("b", &stage);
+        let mut leg = called_by("b", "l", &stage);
+        leg.dialled = BRITAIN;
+        let marks = [("variable_tollkeeper_part_of", session.as_str()), ("variable_signal_bond", "a")];
+        happens_unseen(&leg, &stage, &marks);
+        let called = (leg.created_ms * 1000).to_string();
+        let talks = [("Other-Leg-Unique-ID", "l"), ("Other-Leg-Channel-Created-Time", called.as_str())];
+        happens_unseen(&a, &stage, &talks);
+        stage.pass(1_000).await;
+        away.ends(&mut stage).await;
+        stage.pass(8_000).await;
+        let kills: &[&str] = if by_caller { &[] } else { &["uuid_kill l OUTGOING_CALL_BARRED"] };
+        assert_eq!(stage.said_of("uuid_kill"), kills, "{by_caller}");
+        assert_eq!(subscribers(&stage).len(), 1 + usize::from(by_caller));
+        stage.agent.abort();
+    }
+}
+
+/// The payer and the one he called have both left, and whom he called beside talks on: the first call is over, the other is
+/// charged for itself.
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_go_on_with_a_leg_that_was_called_later() {
+    let mut stage = stage("10.00", |_| {}).await;
+    let (a, _) = talking(&mut stage).await;
+    let session = a.session("run-1");
+    stage.pass(12_000).await;
+    let away = Away::begins(true, &mut stage).await;
+    is_gone("a", &stage);
+    is_gone("b", &stage);
+    let mut leg = called_by("a", "l", &stage);
+    leg.dialled = BRITAIN;
+    happens_unseen(&leg, &stage, &[("variable_tollkeeper_part_of", session.as_str()), ("variable_signal_bond", "x")]);
+    away.ends(&mut stage).await;
+    stage.eventually("the end of the first", |stage| stage.records().len() == 3).await;
+    let records = stage.full_records();
+    let first = records.iter().find(|record| record.duration.is_some()).expect("its STOP");
+    assert!(first.reconstructed && first.leg_id.as_str() == "a");
+    assert_eq!(subscribers(&stage), ["1001", "1001"]);
+    stage.agent.abort();
+}
+
+/// A switch with thousands of calls is not asked for the callee of each.
+#[tokio::test(start_paused = true)]
+async fn callees_of_live_calls_are_not_asked_for() {
+    for (before_ms, asked) in [(100, 0), (-100, 1)] {
+        let mut stage = stage("10.00", |_| {}).await;
+        let (a, _) = talking(&mut stage).await;
+        let called = ((a.answered_ms.expect("answered") - before_ms) * 1000).to_string();
+        let talks = [("Other-Leg-Unique-ID", "b"), ("Other-Leg-Channel-Created-Time", called.as_str())];
+        happens_unseen(&a, &stage, &talks);
+        Away::begins(false, &mut stage).await.ends(&mut stage).await;
+        stage.pass(1_000).await;
+        let dumps = stage.switch.state().asked.iter().filter(|asked| asked.starts_with("uuid_dump b")).count();
+        assert_eq!(dumps, asked, "{before_ms}");
+        stage.agent.abort();
+    }
+}
+
 /// A leg that ends before it is decided who pays for it is over.
 #[tokio::test(start_paused = true)]
 async fn a_stray_that_ends_in_time_is_forgotten() {
@@ -289,7 +377,7 @@ async fn a_stray_that_ends_in_time_is_forgotten() {
     let leg = called_by("a", "l", &stage);
     let fields = [("variable_tollkeeper_part_of", "fs1/run-1/17-a"), ("variable_signal_bond", "x")];
     happens_unseen(&leg, &stage, &fields);
-    away.is_back(&mut stage).await;
+    away.ends(&mut stage).await;
     stage.pass(500).await;
     leg.ends(&mut stage, &[(BLIND, "ANSWER")]).await;
     stage.pass(8_000).await;

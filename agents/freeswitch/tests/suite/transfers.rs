@@ -307,6 +307,22 @@ async fn a_loopback_leg_of_a_refused_call_is_refused() {
     stage.agent.abort();
 }
 
+/// Nor one that we have ended, should its channel not be gone yet.
+#[tokio::test(start_paused = true)]
+async fn a_loopback_leg_of_a_released_call_is_refused() {
+    let change: fn(&mut agent_freeswitch::FreeswitchConfig) =
+        |config| config.calls.maximum_ring = ConfigDuration::from_s(10);
+    let (mut stage, mut a) = (stage("10.00", change).await, Call::new("a"));
+    stage.switch.state().obeys = false;
+    a.parks(&mut stage).await;
+    a.is_routed(&mut stage).await;
+    stage.eventually("the end of the ringing", |stage| !stage.said_of("uuid_kill a").is_empty()).await;
+    far_end("l", "a").parks(&mut stage).await;
+    stage.until("the refusal", |stage| stage.said_of("uuid_kill l") == ["uuid_kill l OUTGOING_CALL_BARRED"]).await;
+    assert!(stage.said_of("uuid_transfer l").is_empty());
+    stage.agent.abort();
+}
+
 /// A call that is calling on: the same number over a loopback channel is no second conversation. Once it talks, it is.
 #[tokio::test(start_paused = true)]
 async fn a_consultation_of_the_same_number_is_not_free() {
