@@ -291,7 +291,8 @@ async fn a_second_answer_of_a_leg_does_not_begin_its_further_conversation() {
     is_admitted("a", BRITAIN, &mut stage).await;
     a.says(&mut stage, "CHANNEL_ANSWER", &[]).await;
     stage.pass(5_000).await;
-    let starts = stage.records().iter().filter(|record| *record == "START").count();
-    assert_eq!(starts, 1, "nobody has answered");
+    stage.until("the end of the first", |stage| stage.records().len() == 2).await;
+    let records = stage.records();
+    assert!(records[0] == "START" && records[1].starts_with("STOP"), "nobody has answered: {records:?}");
     stage.agent.abort();
 }

@@ -342,7 +342,9 @@ async fn a_call_does_not_go_on_with_a_leg_that_was_called_later() {
     is_gone("b", &stage);
     let mut leg = called_by("a", "l", &stage);
     leg.dialled = BRITAIN;
-    happens_unseen(&leg, &stage, &[("variable_tollkeeper_part_of", session.as_str()), ("variable_signal_bond", "x")]);
+    let (part_of, paid_by) = ("variable_tollkeeper_part_of", "variable_tollkeeper_paid_by");
+    let marks = [(part_of, session.as_str()), (paid_by, "1001"), ("variable_signal_bond", "x")];
+    happens_unseen(&leg, &stage, &marks);
     away.ends(&mut stage).await;
     stage.eventually("the end of the first", |stage| stage.records().len() == 3).await;
     let records = stage.full_records();
