@@ -231,6 +231,7 @@ impl Agent {
         self.end_what_hung_up(Some(Instant::now()));
         self.look_at_waiting(Some(Instant::now()));
         self.close_missing(Instant::now());
+        self.judge_strays(Instant::now());
         self.ask_who_left(Instant::now());
     }
 

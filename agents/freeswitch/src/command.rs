@@ -17,7 +17,8 @@ use types::{DurationMs, ReleaseCause, SessionId};
 use crate::config::FreeswitchConfig;
 use crate::native::{NativeCall, hangup_cause, leg, stamp};
 use crate::translate::{
-    ADMITTED_VARIABLE, DIALLED_VARIABLE, EXPORTS_VARIABLE, SESSION_VARIABLE, TRANSFER_CONTEXT_VARIABLE,
+    ADMITTED_VARIABLE, DIALLED_VARIABLE, EXPORTS_VARIABLE, PAID_BY_VARIABLE, PART_OF_VARIABLE, SESSION_VARIABLE,
+    TRANSFER_CONTEXT_VARIABLE,
 };
 pub(crate) use empty_balance::{INLINE, limit};
 
@@ -52,6 +53,8 @@ pub(crate) enum Purpose {
     Left(SessionId),
     /// How long it may stay there.
     Limit(SessionId),
+    /// Who had a leg called beside a call; the leg's session.
+    Transferor(SessionId),
     /// What the channel is that a connection of the socket application named.
     Outbound(SessionId),
     /// Which channels there are.
@@ -177,6 +180,14 @@ fn variables(session: &SessionId, unique_id: String, call: &NativeCall, granted_
         // The leg that is called then is the one that answers.
         exports.push(on_answer(session));
     }
+    // For an agent that finds a leg that these have called, and nobody who has.
+    let payer = call.offer.as_ref().and_then(|offer| offer.payer.as_ref()).map(|payer| payer.value.expose());
+    for (name, value) in [(PART_OF_VARIABLE, Some(session.as_str())), (PAID_BY_VARIABLE, payer)] {
+        if let Some(value) = value.filter(|value| call.exports.is_some() && is_word(value)) {
+            variables.push((name.to_owned(), value.to_owned()));
+            exports.push(name.to_owned());
+        }
+    }
     if let Some(context) = &call.transfer_context {
         variables.push((TRANSFER_CONTEXT_VARIABLE.to_owned(), context.clone()));
         exports.push(TRANSFER_CONTEXT_VARIABLE.to_owned());
@@ -188,9 +199,10 @@ fn variables(session: &SessionId, unique_id: String, call: &NativeCall, granted_
     if call.on_socket {
         variables.push((ADMITTED_VARIABLE.to_owned(), "true".to_owned()));
     }
-    exports.retain(|name| !call.exports.split(',').any(|known| known == name));
+    let known = call.exports.as_deref().unwrap_or_default();
+    exports.retain(|name| !known.split(',').any(|known| known == name));
     if !exports.is_empty() {
-        let operators = Some(call.exports.clone()).filter(|exports| !exports.is_empty());
+        let operators = Some(known.to_owned()).filter(|exports| !exports.is_empty());
         let all: Vec<String> = operators.into_iter().chain(exports).collect();
         variables.push((EXPORTS_VARIABLE.to_owned(), all.join(",")));
     }
@@ -202,6 +214,11 @@ fn variables(session: &SessionId, unique_id: String, call: &NativeCall, granted_
 fn is_plain(destination: &str) -> bool {
     let plain = |character: char| character.is_ascii_alphanumeric() || "+*#-._".contains(character);
     !destination.is_empty() && destination.chars().all(plain)
+}
+
+/// Nothing that the list of variables in a command, or FreeSWITCH itself, would read as more than a word.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+*#-._/:@".contains(letter))
 }
 
 /// A hangup cause where one makes the status, else an extension that says it.

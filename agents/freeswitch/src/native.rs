@@ -28,8 +28,9 @@ pub(crate) struct NativeCall {
     pub(crate) holders: Vec<String>,
     /// Where transfers of its legs go, unless the operator said so himself: to where it waited for us.
     pub(crate) transfer_context: Option<String>,
-    /// Variables that the channel exports to the legs it calls, as the operator has them.
-    pub(crate) exports: String,
+    /// Variables that the channel exports to the legs it calls, as the operator has them; absent: names that no command
+    /// can carry, which are left alone.
+    pub(crate) exports: Option<String>,
     /// Granted from the answer on.
     pub(crate) granted_ms: DurationMs,
     /// When the grant ends, as far as the switch was told; absent before the answer.

@@ -5,7 +5,9 @@
 //! word. Every proof interval: is each of ours still there? One that is not is closed at its last proven usage, if the
 //! event of its end does not come in a moment, nor with the events of its time. A few questions at a time, so that a cut never waits behind them.
 
-use std::collections::{HashSet, VecDeque};
+mod strays;
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use agent_call::{Answer, Command, Phase, SwitchEvent};
 use agent_runtime::names;
@@ -20,6 +22,7 @@ use crate::command::{self, Purpose};
 use crate::lag::Lag;
 use crate::native::{self, run_prefix};
 use crate::translate::{self, TranslateError};
+use strays::Found;
 
 /// How far the conversation about live calls is.
 #[derive(Debug, Default)]
@@ -30,6 +33,11 @@ pub(crate) struct Resync {
     asked: usize,
     /// The list is under way.
     listing: bool,
+    /// Legs of the list that the switch called, and that we do not know.
+    strays: BTreeSet<String>,
+    /// What they are, and when it is decided who pays for them.
+    found: Vec<Found>,
+    judged: Option<Instant>,
     /// Calls that the switch does not have, oldest first, and when they are given up.
     missing: VecDeque<(Instant, Missing)>,
 }
@@ -51,7 +59,7 @@ impl Resync {
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.missing.front().map(|(due, _)| *due)
+        self.missing.front().map(|(due, _)| *due).into_iter().chain(self.judged).min()
     }
 }
 
@@ -136,6 +144,7 @@ impl Agent {
         self.ask();
         if self.resync.asked == 0 {
             self.driver.log_proofs();
+            self.ask_about_strays();
         }
     }
 
@@ -149,19 +158,23 @@ impl Agent {
         };
         let leg = |session| native::leg(session, self.calls.get(session));
         let known: HashSet<&str> = self.driver.sessions().map(|(session, _)| leg(session)).collect();
-        let inbound = channels.rows().iter().filter(|row| row.direction() == Some(CallDirection::Inbound));
-        let unknown = inbound.filter(|row| !known.contains(&*row.uuid));
-        let questions: Vec<_> = unknown
-            .map(|row| (Purpose::DumpUnknown, ApiCall::UuidDump { unique_id: row.uuid.clone().into_owned() }))
-            .collect();
-        self.resync.waiting.extend(questions);
+        let unknown = channels.rows().iter().filter(|row| !known.contains(&*row.uuid));
+        let (inbound, called): (Vec<_>, Vec<_>) =
+            unknown.partition(|row| row.direction() == Some(CallDirection::Inbound));
+        let dump = |unique_id| (Purpose::DumpUnknown, ApiCall::UuidDump { unique_id });
+        self.resync.waiting.extend(inbound.into_iter().map(|row| dump(row.uuid.clone().into_owned())));
+        self.resync.strays = called.into_iter().map(|row| row.uuid.clone().into_owned()).collect();
         self.ask();
+        if self.resync.asked == 0 {
+            self.ask_about_strays();
+        }
     }
 
     /// What a channel is; `asked`: the call that we thought it is.
     pub(crate) fn dumped(&mut self, asked: Option<&SessionId>, reply: Option<&ApiResponse>) {
         match reply.map(ApiResponse::channel) {
             Some(Ok(event)) => {
+                self.called_leg_found(&event);
                 let asked = asked.filter(|asked| {
                     let is_it = self.is_its_channel(asked, &event);
                     if !is_it {
@@ -206,13 +219,18 @@ impl Agent {
     }
 
     fn found_alive(&mut self, session: SessionId, event: &Event) {
-        if !matches!(event.hangup_us(), Ok(None)) || self.end_conversation(&session, event) {
+        if !matches!(event.hangup_us(), Ok(None)) {
+            return self.found_left_ringing(&session, event);
+        }
+        if self.end_conversation(&session, event) {
             return;
         }
         let named = native::session_id(&self.switch, event).as_ref() == Some(&session);
         let of_channel = named && translate::other_leg(event).is_none();
-        if let Some(other) = event.other_leg_unique_id().filter(|_| self.driver.knows(&session)) {
+        let other = translate::kept_waiting(event).or(event.other_leg_unique_id());
+        if let Some(other) = other.filter(|_| self.driver.knows(&session)) {
             self.talks_to(&session, other);
+            self.is_its_callee(other, event);
         }
         if !of_channel {
             self.calls.entry(session.clone()).or_default().on_answered_leg = true;
@@ -241,6 +259,8 @@ impl Agent {
         (call.seen, call.missing) = (true, false);
         call.on_socket |= on_socket;
         call.admitted |= !parked;
+        call.granted_ms = granted_ms;
+        (call.transfer_context, call.exports) = translate::transfers_of(event);
         let again = match (phase, call.refused) {
             (Phase::Refused, Some(cause)) => Some(Command::Refuse(cause)),
             (Phase::Ringing, _) if parked && !call.admitted && granted_ms > 0 => {
@@ -317,7 +337,8 @@ impl Agent {
                 continue;
             }
             let session = missing.session;
-            if self.calls.get(&session).is_some_and(|call| call.missing) && self.driver.knows(&session) {
+            let missing = self.calls.get(&session).is_some_and(|call| call.missing) && self.driver.knows(&session);
+            if missing && !self.goes_on_with_its_callee(&session) {
                 warn!(switch = %self.switch, session_id = %session, "FreeSWITCH does not know the call any more: closed at its last proven usage");
                 self.driver.event(&session, SwitchEvent::Gone);
             }

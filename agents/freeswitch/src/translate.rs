@@ -18,12 +18,12 @@ use crate::native;
 pub(crate) use empty_balance::{left_conversation, sent_away};
 pub(crate) use end::{completed, hung_up};
 pub(crate) use moved::{
-    Moved, called_by, consults_past_us, diverted_past_us, is_kept_by_the_switch, left_ringing, loopback_source, moved,
-    redirected_here, transferor_waits,
+    Moved, called_by, diverted_past_us, is_bridged, is_called_leg, is_kept_by_the_switch, is_user_of_the_switch,
+    kept_waiting, left_ringing, loopback_source, moved, redirected_here, transferor_waits,
 };
 pub(crate) use offer::{
-    account_of_party, codec, dialled, explicit_account, is_chargeable, is_free_of_charge, never_refuse, offer, offered,
-    rated_anew, route, transferred_offer, transfers_of,
+    account_of_party, account_on_leg, codec, dialled, explicit_account, is_chargeable, is_free_of_charge, never_refuse,
+    offer, offered, paid_by, part_of, rated_anew, route, transferred_offer, transfers_of,
 };
 
 /// What an event tells.
@@ -150,6 +150,10 @@ pub(crate) fn waits_on_socket(event: &Event) -> bool {
 pub(crate) const SESSION_VARIABLE: &str = "tollkeeper_session";
 /// Set with it: what was dialled.
 pub(crate) const DIALLED_VARIABLE: &str = "tollkeeper_dialled";
+/// Set with it, and inherited by the legs that are called: the session beside which, or for which, they are.
+pub(crate) const PART_OF_VARIABLE: &str = "tollkeeper_part_of";
+/// The same: the account that pays for it.
+pub(crate) const PAID_BY_VARIABLE: &str = "tollkeeper_paid_by";
 /// FreeSWITCH's own: the context to which a leg is transferred that is told only a number, as by REFER.
 pub(crate) const TRANSFER_CONTEXT_VARIABLE: &str = "force_transfer_context";
 /// FreeSWITCH's own: names of the variables that legs called by this one get too.

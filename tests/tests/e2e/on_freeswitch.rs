@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
-use demo::lab::{FREESWITCH_VARIABLE, Freeswitch, FreeswitchPlan, Gateway};
+use demo::lab::{FREESWITCH_VARIABLE, Freeswitch, FreeswitchPlan, Gateway, eventually};
+use serde_json::Value;
 
 use super::{Lab, PASSWORD, Plan, agent_table, fresh_folder, start_tollkeeper};
 
@@ -57,15 +59,45 @@ impl Lab {
 
     /// How many channels the switch has.
     pub fn channels_up(&self) -> anyhow::Result<u64> {
+        let said = self.api("show channels count")?;
+        let before = said.split_once(" total.").map_or("", |(before, _)| before);
+        Ok(before.rsplit(char::is_whitespace).next().unwrap_or_default().parse()?)
+    }
+
+    /// Its channels, as `show channels` lists them: oldest first.
+    pub fn channels(&self) -> anyhow::Result<Vec<Value>> {
+        let list: Value = serde_json::from_str(&self.api("show channels as json")?)?;
+        let mut rows = list["rows"].as_array().cloned().unwrap_or_default();
+        rows.sort_by_key(|row| row["created_epoch"].to_string());
+        Ok(rows)
+    }
+
+    /// The channel that calls, or was called with, this number.
+    pub fn channel(&self, direction: &str, number: &str) -> anyhow::Result<String> {
+        let is_it = |row: &&Value| {
+            row["direction"] == direction && row["name"].as_str().is_some_and(|name| name.contains(number))
+        };
+        eventually(&format!("the {direction} channel of {number}"), Duration::from_secs(10), || {
+            let rows = self.channels().ok()?;
+            rows.iter().find(is_it)?["uuid"].as_str().map(str::to_owned)
+        })
+    }
+
+    /// What the switch answers to an api call.
+    pub fn api(&self, call: &str) -> anyhow::Result<String> {
         let switch = self.freeswitch.as_ref().context("a FreeSWITCH")?;
         let password = std::fs::read_to_string(&switch.password_file)?;
         let mut stream = TcpStream::connect(("127.0.0.1", switch.esl_port))?;
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
-        write!(stream, "auth {}\n\napi show channels count\n\n", password.trim())?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "auth {}\n\napi {call}\n\n", password.trim())?;
         let (mut said, mut bytes) = (String::new(), [0_u8; 4096]);
         loop {
-            if let Some((before, _)) = said.split_once(" total.") {
-                return Ok(before.rsplit(char::is_whitespace).next().unwrap_or_default().parse()?);
+            let answer =
+                said.split_once("api/response\nContent-Length: ").and_then(|(_, rest)| rest.split_once("\n\n"));
+            if let Some((length, body)) = answer
+                && body.len() >= length.parse::<usize>()?
+            {
+                return Ok(body.to_owned());
             }
             let length = stream.read(&mut bytes)?;
             anyhow::ensure!(length > 0, "the event socket said {said}");

@@ -1,7 +1,7 @@
 //! What the news of a call means: offered, answered, over, or not ours.
 
 use agent_call::{Answer, CallEnd, SwitchEvent};
-use agent_runtime::{UnknownCalls, UnknownEnd};
+use agent_runtime::UnknownEnd;
 use protocol_codecs::esl::Event;
 use tokio::time::{Duration, Instant};
 use tracing::warn;
@@ -59,7 +59,7 @@ impl Agent {
         }
         self.refuse_diversion(event);
         match other {
-            Some(_) if waiting.is_empty() && self.end_orphan(event) => {}
+            Some(_) if waiting.is_empty() && (self.end_orphan(event) || self.charge_beside(&named, event, answer)) => {}
             Some(reason) if waiting.is_empty() => self.ignored(reason),
             Some(_) => {}
             None => {
@@ -124,15 +124,8 @@ impl Agent {
 
     /// The agent was away, or the dialplan let the call through without us.
     fn unknown_answered(&mut self, session: SessionId, event: &Event, answer: Answer) {
-        let call = self.calls.entry(session.clone()).or_default();
-        (call.answered, call.seen, call.admitted) = (Some(answer.at), true, true);
-        let offer = translate::offer(&self.config, &self.switch, session.clone(), event);
-        self.legs.carry(event.unique_id().unwrap_or_default(), &session);
-        let release = !offer.never_refuse && self.config.calls.unknown_calls == UnknownCalls::Release;
-        self.driver.adopt(offer, answer);
-        if release {
-            self.driver.release(&session, ReleaseCause::Operator);
-        }
+        let offer = translate::offer(&self.config, &self.switch, session, event);
+        self.adopt_as_configured(offer, answer, event);
     }
 
     /// The final numbers are a moment away, and may never come.

@@ -4,20 +4,27 @@
 //! that channel leaves it to others: a caller who transfers has the leg that he called still to pay for. So a channel may
 //! carry the session of another one, or several: its own, and that of the leg it was transferred to.
 
+mod beside;
+mod ended;
+mod unanswered;
+mod waiting;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use agent_call::{CallOffer, Phase, SwitchEvent};
-use protocol_codecs::esl::{ApiCall, Event, HangupCause};
+use protocol_codecs::esl::Event;
 use tokio::time::Instant;
-use tracing::{info, warn};
-use types::charging::SubscriberId;
-use types::{DurationMs, LegId, ReleaseCause, SessionId, UtcMs};
+use tracing::info;
+use types::{DurationMs, LegId, SessionId, UtcMs};
 
 use super::Agent;
-use crate::command::{self, Purpose};
+use crate::command;
 use crate::native::{self, NativeCall};
-use crate::translate::{self, Moved};
+use crate::translate;
+use beside::Beside;
+pub(crate) use ended::Sent;
+use waiting::Waiting;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -30,37 +37,12 @@ pub(crate) struct Legs {
     sent: HashMap<String, Sent>,
     /// Legs that wait for us and whose talk is not known to be over; oldest first.
     waiting: VecDeque<Waiting>,
+    /// Legs that were called beside a call, and whose payer is asked for.
+    beside: Vec<Beside>,
     /// Channels whose admitted call was over before anybody answered, and since when: what they called must not talk.
     given_up: HashMap<String, Instant>,
     /// Loopback legs that were let through because a session pays for the same number already.
     pub(crate) loopbacks: HashMap<String, SessionId>,
-}
-
-/// A leg that goes on to another destination.
-#[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    /// The call that it comes from.
-    pub(crate) from: Arc<CallOffer>,
-    /// The leg that sent it.
-    pub(crate) parent: LegId,
-    /// Who pays for it; absent: nobody that we know.
-    pub(crate) payer: Option<SubscriberId>,
-    /// Its own callee sent it: its call goes on besides.
-    pub(crate) by_callee: bool,
-    /// It was told a number only (REFER), not by somebody who may choose the context too.
-    pub(crate) blind: bool,
-}
-
-/// A leg that waits while the leg that it talked to is not known to have left: who has sent it here, the end of that one
-/// will tell, which FreeSWITCH reports a moment before or after.
-#[derive(Debug)]
-struct Waiting {
-    due: Instant,
-    channel: String,
-    named: SessionId,
-    other: Option<&'static str>,
-    at: UtcMs,
-    event: Event,
 }
 
 impl Legs {
@@ -87,14 +69,6 @@ impl Legs {
 
     pub(crate) fn is_sent(&self, channel: &str) -> bool {
         self.sent.contains_key(channel)
-    }
-
-    fn will_go_on(&mut self, channel: &str, sent: Sent) {
-        if self.sent.len() >= SENT_AT_ONCE {
-            // Ends that were lost left them behind; a moment later they mean nothing.
-            self.sent.clear();
-        }
-        self.sent.insert(channel.to_owned(), sent);
     }
 
     fn finished(&mut self, session: &SessionId, call: Option<&NativeCall>) {
@@ -150,9 +124,6 @@ impl Agent {
     ) {
         let (Some(channel), Some(other)) = (event.unique_id(), other) else { return };
         let sessions = self.carried(named, channel);
-        if !sessions.is_empty() && translate::consults_past_us(event) {
-            warn!(switch = %self.switch, leg_id = channel, "att_xfer to a leg that nobody is charged for: call over loopback/NUMBER/CONTEXT with tollkeeper_account");
-        }
         for session in &sessions {
             self.talks_to(session, &other);
             let waiting = self.calls.get(session).is_some_and(|call| call.on_answered_leg && call.answered.is_none());
@@ -174,15 +145,6 @@ impl Agent {
         }
     }
 
-    /// A leg that its partner sent elsewhere was routed without a question: by a dialplan that sets another
-    /// `force_transfer_context`, as a rule. Nobody pays for that.
-    fn went_past_us(&mut self, channel: &str, session: Option<&SessionId>) {
-        if let Some(session) = session.filter(|_| self.legs.sent.get(channel).is_some_and(|sent| sent.blind)) {
-            warn!(switch = %self.switch, session_id = %session, "a transfer was routed without authorisation: released; force_transfer_context must name a context that parks");
-            self.driver.release(session, ReleaseCause::Policy);
-        }
-    }
-
     /// The calls that this channel carries, where its event is not at hand.
     pub(crate) fn carried_by(&self, channel: &str) -> Vec<SessionId> {
         let sessions = self.legs.carried.get(channel).into_iter().flatten();
@@ -190,6 +152,11 @@ impl Agent {
             self.driver.knows(session) && native::leg(session, self.calls.get(*session)) == channel
         };
         sessions.filter(here).cloned().collect()
+    }
+
+    /// The call whose talk partner this channel is.
+    pub(crate) fn partner_of(&self, channel: &str) -> Option<&SessionId> {
+        self.legs.partners.get(channel)
     }
 
     pub(crate) fn talks_to(&mut self, session: &SessionId, other: &str) {
@@ -232,160 +199,22 @@ impl Agent {
         }
     }
 
-    /// What the end of this channel means for those it talked with; before its own calls are looked at.
-    pub(super) fn leg_ended(&mut self, named: &SessionId, at: UtcMs, event: &Event) {
-        let Some(channel) = event.unique_id() else { return };
-        let moved = translate::moved(event);
-        let own = self.carried(named, channel);
-        if let Moved::Redirected(calling) = moved
-            && let Some(session) = self.carried_by(calling).pop()
-        {
-            self.sent_by_callee(&session, channel, calling, &own, event);
-        }
-        if let Some(session) = self.legs.partners.get(channel).cloned() {
-            self.holds(&session, channel, false);
-            if let Some(call) = self.calls.get_mut(&session) {
-                call.other_ended = Some(at);
-            }
-            if let Moved::Sent(leg) = moved {
-                self.sent_by_callee(&session, channel, leg, &own, event);
-            }
-        }
-        for session in own {
-            let Some(offer) = self.offer_of(&session) else { continue };
-            let left_behind = match moved {
-                Moved::HandedOver(waiting) if self.is_answered(&session) => Some(waiting.to_owned()),
-                _ => self.living_partner(&session, event),
-            };
-            let Some(other) = left_behind else { continue };
-            let parent = LegId::new(channel);
-            let blind = moved == Moved::Sent(&other);
-            let sent = Sent { payer: offer.payer.clone(), from: offer, parent, by_callee: false, blind };
-            self.legs.will_go_on(&other, sent);
-            let away = self.calls.get(&session).is_some_and(|call| call.leg.is_some());
-            let goes_on = matches!(moved, Moved::Joined | Moved::HandedOver(_)) || moved == Moved::Parted(&other);
-            if !away && (blind || goes_on) {
-                self.follow(&session, &other);
-            }
-        }
-        self.look_at_waiting(None);
-    }
-
-    /// True: the leg that this one talked to has not ended as far as we were told, so why it waits is not known yet.
-    pub(super) fn waits_too_early(
-        &mut self,
-        carried: &[SessionId],
-        named: &SessionId,
-        other: Option<&'static str>,
-        at: UtcMs,
-        event: &Event,
-    ) -> bool {
-        let Some(channel) = event.unique_id().filter(|channel| self.talks_on(channel, carried)) else { return false };
-        let (due, channel, event) = (Instant::now() + END_EXPECTED, channel.to_owned(), event.clone());
-        self.legs.waiting.push_back(Waiting { due, channel, named: named.clone(), other, at, event });
-        true
-    }
-
-    fn talks_on(&self, channel: &str, carried: &[SessionId]) -> bool {
-        let talks = |session: &SessionId| {
-            let call = self.calls.get(session);
-            let in_talk = |call: &NativeCall| call.answered.is_some() && call.other_leg.is_some();
-            self.driver.knows(session) && call.is_some_and(|call| in_talk(call) && call.other_ended.is_none())
-        };
-        carried.last().or(self.legs.partners.get(channel)).is_some_and(talks)
-    }
-
-    /// Legs whose former talk is over by now, and those that have waited for it long enough.
-    pub(super) fn look_at_waiting(&mut self, now: Option<Instant>) {
-        for waiting in std::mem::take(&mut self.legs.waiting) {
-            let carried = self.carried(&waiting.named, &waiting.channel);
-            let told = self.legs.is_sent(&waiting.channel) || !self.talks_on(&waiting.channel, &carried);
-            if told || now.is_some_and(|now| waiting.due <= now) {
-                self.waits_for_us(waiting.named, waiting.other, waiting.at, &waiting.event);
-            } else {
-                self.legs.waiting.push_back(waiting);
-            }
-        }
-    }
-
     /// After its last event nothing more comes of a channel.
     pub(super) fn forget_leg(&mut self, event: &Event) {
         if let Some(channel) = event.unique_id() {
             self.legs.sent.remove(channel);
             self.legs.waiting.retain(|waiting| waiting.channel != channel);
             self.legs.partners.remove(channel);
+            self.resync.forget_stray(channel);
+            self.legs.beside.retain(|beside| !beside.is_of(channel));
             self.legs.loopbacks.remove(channel);
             // Its calls may have to wait for the core yet; a new channel of the same id has no part in them.
             self.legs.carried.remove(channel);
         }
     }
 
-    fn sent_by_callee(&mut self, session: &SessionId, callee: &str, leg: &str, own: &[SessionId], event: &Event) {
-        let Some(offer) = self.offer_of(session) else { return };
-        // One that called in itself pays as it does for that call; one that was called as its leg says.
-        let of_own = own.iter().filter_map(|own| self.offer_of(own)).find(|own| own.parent_leg_id.is_none());
-        let payer = match of_own {
-            Some(own) => own.payer.clone(),
-            None => translate::account_of_party(event, offer.payer.as_ref()),
-        };
-        let sent = Sent { from: offer, parent: LegId::new(callee), payer, by_callee: true, blind: true };
-        self.legs.will_go_on(leg, sent);
-    }
-
-    /// Its call is over, and nobody has answered.
-    pub(super) fn was_given_up(&mut self, session: &SessionId, channel: &str) {
-        let charged = self.calls.get(session).is_some_and(|call| call.admitted && call.answered.is_none());
-        if charged && self.offer_of(session).is_some_and(|offer| !offer.never_refuse) {
-            self.legs.given_up.insert(channel.to_owned(), Instant::now());
-        }
-    }
-
-    /// FreeSWITCH goes on ringing a leg that was brought together with one that did not stay (`intercept` by a stranger's
-    /// Replaces, seen on 1.11.2), keeps it when it answers, and no timeout of media ends it. Nobody pays for it.
-    pub(super) fn end_orphan(&mut self, event: &Event) -> bool {
-        let Some(channel) = event.unique_id() else { return false };
-        let orphaned = translate::called_by(event).is_some_and(|caller| self.legs.given_up.contains_key(caller));
-        let paid = [Some(channel), event.other_leg_unique_id()].into_iter().flatten();
-        let paid = paid.filter(|leg| !self.carried_by(leg).is_empty()).count() > 0;
-        if !orphaned || paid {
-            return false;
-        }
-        warn!(switch = %self.switch, leg_id = channel, "a leg was answered whose call is over: ended, nobody pays for it");
-        let cause = HangupCause::OriginatorCancel;
-        self.send((Purpose::Through(String::new()), ApiCall::UuidKill { unique_id: channel.to_owned(), cause }));
-        true
-    }
-
-    /// No leg rings for so long.
-    pub(crate) fn forget_given_up(&mut self) {
-        let longest = self.config.calls.maximum_ring.std().saturating_mul(2);
-        self.legs.given_up.retain(|_, since| since.elapsed() < longest);
-    }
-
-    /// The caller has left while the leg that he calls rings: its answer begins the call, as that of a leg that was called
-    /// from an answered one.
-    pub(super) fn rings_on(&mut self, session: &SessionId) -> bool {
-        let Some(call) = self.calls.get_mut(session).filter(|call| call.admitted && call.answered.is_none()) else {
-            return false;
-        };
-        (call.on_answered_leg, call.left_ringing) = (true, true);
-        true
-    }
-
-    fn is_answered(&self, session: &SessionId) -> bool {
-        self.calls.get(session).is_some_and(|call| call.answered.is_some())
-    }
-
-    /// The leg that the payer of this call leaves behind, if it has not ended before.
-    fn living_partner(&self, session: &SessionId, event: &Event) -> Option<String> {
-        let call = self.calls.get(session)?;
-        call.answered?;
-        let other = call.other_leg.clone().or_else(|| event.other_leg_unique_id().map(str::to_owned))?;
-        call.other_ended.is_none().then_some(other)
-    }
-
     /// The talk goes on without the leg that carried it: backstop, cut and end are the other leg's from now on.
-    pub(super) fn follow(&mut self, session: &SessionId, to: &str) {
+    pub(crate) fn follow(&mut self, session: &SessionId, to: &str) {
         info!(switch = %self.switch, session_id = %session, leg_id = to, "the payer has transferred the call: the session follows the leg that talks");
         let call = self.calls.entry(session.clone()).or_default();
         let held = !std::mem::take(&mut call.holders).is_empty();
@@ -406,31 +235,6 @@ impl Agent {
         }
         // Should it have ended in the same moment.
         self.ask_exists(session);
-    }
-
-    /// The leg was answered that a leg of ours, itself answered long ago, was waiting for.
-    pub(super) fn far_leg_answered(&mut self, session: &SessionId, answer: agent_call::Answer) {
-        let call = self.calls.entry(session.clone()).or_default();
-        (call.answered, call.seen, call.missing) = (Some(answer.at), true, false);
-        let unset = command::unset_on_answer(session, call);
-        self.answered_with_backstop(session);
-        self.driver.event(session, SwitchEvent::Answered(answer));
-        self.send(unset);
-    }
-
-    /// The switch has armed the backstop at the answer.
-    pub(super) fn answered_with_backstop(&mut self, session: &SessionId) {
-        if let Some(call) = self.calls.get_mut(session) {
-            let granted = std::time::Duration::from_millis(call.granted_ms);
-            call.backstop_due = call.backstop_due.or(Some(Instant::now() + granted));
-        }
-    }
-
-    /// Calls that wait for the answer of a leg that this channel has called.
-    pub(super) fn waiting_for_answer(&self, calling: &str) -> Vec<SessionId> {
-        let here = self.carried_by(calling).into_iter();
-        let waiting = |call: &NativeCall| call.on_answered_leg && call.admitted && call.answered.is_none();
-        here.filter(|session| self.calls.get(session).is_some_and(waiting)).collect()
     }
 
     /// The call as it was offered.
@@ -455,12 +259,6 @@ impl Agent {
         }
     }
 }
-
-/// Seen: both ends of one transfer within 20 ms, in either order.
-const END_EXPECTED: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// More legs than are ever on their way from one talk to the next.
-const SENT_AT_ONCE: usize = 10_000;
 
 /// Left until the grant ends.
 pub(crate) fn remaining_ms(due: Instant) -> DurationMs {

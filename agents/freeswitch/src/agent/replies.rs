@@ -59,6 +59,7 @@ impl Agent {
             Purpose::Leave(session) => self.leaving(&session, verdict),
             Purpose::Left(session) => self.left(&session, reply),
             Purpose::Limit(session) => self.limited(&session, verdict),
+            Purpose::Transferor(session) => self.transferor_told(&session, reply),
             Purpose::Outbound(session) => self.waiting_explained(&session, reply),
             Purpose::Through(channel) => {
                 if !channel.is_empty() {

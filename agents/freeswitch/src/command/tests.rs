@@ -72,24 +72,65 @@ fn every_command_in_freeswitchs_words() {
 fn transfers_go_where_calls_are_authorised() {
     let context = Some("public".to_owned());
     for (context, exports, on_answered_leg, expected) in [
-        (None, "", false, ""),
-        (context.clone(), "", false, ";force_transfer_context=public;export_vars=force_transfer_context"),
-        (context.clone(), "a,b", false, ";force_transfer_context=public;export_vars=a,b,force_transfer_context"),
-        (context.clone(), "force_transfer_context,b", false, ";force_transfer_context=public"),
-        (None, "a", true, ";export_vars=a,api_on_answer_tollkeeper_17"),
+        (None, "", false, ";export_vars=tollkeeper_part_of"),
+        (
+            context.clone(),
+            "",
+            false,
+            ";force_transfer_context=public;export_vars=tollkeeper_part_of,force_transfer_context",
+        ),
+        (
+            context.clone(),
+            "a,b",
+            false,
+            ";force_transfer_context=public;export_vars=a,b,tollkeeper_part_of,force_transfer_context",
+        ),
+        (
+            context.clone(),
+            "force_transfer_context,b",
+            false,
+            ";force_transfer_context=public;export_vars=force_transfer_context,b,tollkeeper_part_of",
+        ),
+        (None, "a", true, ";export_vars=a,api_on_answer_tollkeeper_17,tollkeeper_part_of"),
         (
             context,
             "",
             true,
-            ";force_transfer_context=public;export_vars=api_on_answer_tollkeeper_17,force_transfer_context",
+            ";force_transfer_context=public;export_vars=api_on_answer_tollkeeper_17,tollkeeper_part_of,force_transfer_context",
         ),
     ] {
         let mut call = NativeCall {
             transfer_context: context,
-            exports: exports.to_owned(),
+            exports: Some(exports.to_owned()),
             on_answered_leg,
             ..NativeCall::default()
         };
+        let words = wire(&calls(&config(), &session(), &mut call, Command::Admit { granted_ms: 1 })[0].1);
+        let part_of = ";tollkeeper_part_of=fs1/run/17-abc";
+        let rest = words.split_once("ALLOTTED_TIMEOUT").and_then(|(_, rest)| rest.strip_prefix(part_of));
+        assert_eq!(rest, Some(expected), "{words}");
+    }
+}
+
+/// What the operator exports and no command can carry is not touched; nor is an account exported that would be more than a
+/// word.
+#[test]
+fn who_pays_is_told_to_the_legs_that_are_called() {
+    let offer = |account: &str| {
+        let event = r#"{"Event-Name": "CHANNEL_PARK", "Unique-ID": "abc"}"#;
+        let event = protocol_codecs::esl::Event::from_json(event.as_bytes()).unwrap();
+        let offer = crate::translate::offer(&config(), "fs1", session(), &event);
+        agent_call::CallOffer { payer: Some(types::charging::SubscriberId::account(account)), ..offer }
+    };
+    let both =
+        ";tollkeeper_part_of=fs1/run/17-abc;tollkeeper_paid_by=anna;export_vars=tollkeeper_part_of,tollkeeper_paid_by";
+    for (account, exports, expected) in [
+        ("anna", Some(""), both),
+        ("an;na", Some(""), ";tollkeeper_part_of=fs1/run/17-abc;export_vars=tollkeeper_part_of"),
+        ("anna", None, ""),
+    ] {
+        let (exports, offer) = (exports.map(str::to_owned), Some(std::sync::Arc::new(offer(account))));
+        let mut call = NativeCall { exports, offer, ..NativeCall::default() };
         let words = wire(&calls(&config(), &session(), &mut call, Command::Admit { granted_ms: 1 })[0].1);
         assert_eq!(words.split_once("ALLOTTED_TIMEOUT").map(|(_, rest)| rest), Some(expected), "{words}");
     }

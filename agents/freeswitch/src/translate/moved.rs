@@ -75,12 +75,26 @@ pub(crate) fn is_kept_by_the_switch(event: &Event) -> bool {
     event.text("Channel-State") == Some("CS_PARK") && !super::is_parked(event)
 }
 
-/// It has left its partner waiting and talks to a leg that the switch called by itself, past us (`att_xfer`).
-pub(crate) fn consults_past_us(event: &Event) -> bool {
-    let over_loopback = event.text("Other-Leg-Channel-Name").is_some_and(|name| name.starts_with("loopback/"));
-    event.variable("current_application") == Some("att_xfer")
-        && event.variable("soft_holding_uuid").is_some_and(|waiting| Some(waiting) != event.other_leg_unique_id())
-        && !over_loopback
+/// The leg that waits while this one consults another (`att_xfer`).
+pub(crate) fn kept_waiting(event: &Event) -> Option<&str> {
+    let waiting = event.variable("soft_holding_uuid").filter(|waiting| !waiting.is_empty())?;
+    let consults = event.variable("current_application") == Some("att_xfer");
+    (consults && Some(waiting) != event.other_leg_unique_id()).then_some(waiting)
+}
+
+/// A leg that the switch called, and not the end of a loopback channel.
+pub(crate) fn is_called_leg(event: &Event) -> bool {
+    super::other_leg(event) == Some("b_leg") && event.call_direction() == Some(CallDirection::Outbound)
+}
+
+/// It talks to another leg.
+pub(crate) fn is_bridged(event: &Event) -> bool {
+    ["signal_bond", "bridge_uuid"].iter().any(|name| event.variable(name).is_some_and(|leg| !leg.is_empty()))
+}
+
+/// A user of the switch's directory was called (endpoint `user/`), nobody outside.
+pub(crate) fn is_user_of_the_switch(event: &Event) -> bool {
+    event.variable("dialed_user").is_some_and(|user| !user.is_empty())
 }
 
 /// The channel that called this one.
@@ -153,18 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn a_consultation_over_a_loopback_channel_has_waited_for_us() {
-        for (waiting, other, channel, past_us) in [
-            ("b", "c", "sofia/gateway/carrier/442071234567", true),
-            ("b", "c", "loopback/442071234567-a", false),
-            ("b", "b", "sofia/gateway/carrier/491701234567", false),
+    fn who_consults_another_keeps_somebody_waiting() {
+        for (application, waiting, other, kept) in [
+            ("att_xfer", "b", "c", Some("b")),
+            // Not yet, or no longer.
+            ("att_xfer", "b", "b", None),
+            ("att_xfer", "", "c", None),
+            ("bridge", "b", "c", None),
         ] {
             let fields = serde_json::json!({
-                "Event-Name": "CHANNEL_BRIDGE", "variable_current_application": "att_xfer",
-                "variable_soft_holding_uuid": waiting, "Other-Leg-Unique-ID": other, "Other-Leg-Channel-Name": channel,
+                "Event-Name": "CHANNEL_DATA", "variable_current_application": application,
+                "variable_soft_holding_uuid": waiting, "Other-Leg-Unique-ID": other,
             });
             let event = Event::from_json(fields.to_string().as_bytes()).unwrap();
-            assert_eq!(consults_past_us(&event), past_us, "{channel}");
+            assert_eq!(kept_waiting(&event), kept, "{application} {waiting} {other}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! The call that a channel's variables describe: who pays, for what, in which mode.
 //!
 //! Who pays is only what the dialplan set (`tollkeeper_*`, or `cgr_*` of a dialplan written for CGRateS), what the switch
-//! authenticated (`sip_auth_username`), what its directory set (`accountcode`), or a trunk known by its address. Never
+//! authenticated (`sip_auth_username`), what its directory set (`accountcode`), a trunk or a user of the directory known
+//! by its address. Never
 //! the From header, which anybody may write, nor what FreeSWITCH takes from it: with `accept-blind-auth` a From header is
 //! enough to be a user of the directory, and a parameter of the To header becomes a variable (`;user=112` makes
 //! `sip_to_user`). Seen on 1.11.2.
@@ -24,7 +25,8 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
     let rules = trunk.map_or(&config.calls.numbers, |(_, trunk)| &trunk.numbers);
     let dialled = rated_destination(event);
     let never_refuse = never_refuse(event);
-    let domain = config.domain(variable(event, &["sip_auth_realm"]));
+    let realm = variable(event, &["sip_auth_realm"]);
+    let domain = config.domain(realm.or(user_by_address(event).map(|(_, domain)| domain)));
     CallOffer {
         call_id: CallId::new(variable(event, &["sip_call_id"]).unwrap_or(unique_id)),
         session_id,
@@ -34,7 +36,8 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
             variable(event, &["tollkeeper_tenant", "cgr_tenant"]).or(domain.tenant()).unwrap_or(&config.tenant),
         ),
         payer: payer(event, domain)
-            .or(trunk.map(|(_, trunk)| &*trunk.account))
+            .or(trunk.map(|(_, trunk)| &*trunk.account).filter(usable))
+            .or(user_by_address(event).filter(|_| domain != Domain::Unknown).map(|(user, _)| user))
             .filter(usable)
             .map(SubscriberId::account),
         charging_mode: mode(event).flatten().unwrap_or(config.calls.mode),
@@ -110,12 +113,29 @@ pub(crate) fn explicit_account(event: &Event) -> Option<&str> {
 /// The account of the party at a leg that the switch called. A variable with the account of `caller` was handed down by
 /// the leg that called it, and says nothing about this one.
 pub(crate) fn account_of_party(event: &Event, caller: Option<&SubscriberId>) -> Option<SubscriberId> {
-    let own = |name: &str| {
-        filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account))
-    };
-    let named = ["tollkeeper_account", "cgr_account"].into_iter().find_map(own);
-    let account = named.or_else(|| variable(event, &["dialed_user"])).or_else(|| own("accountcode"));
-    account.filter(usable).map(SubscriberId::account)
+    let code = || own_value(event, "accountcode", caller).filter(usable).map(SubscriberId::account);
+    let user = || variable(event, &["dialed_user"]).filter(usable).map(SubscriberId::account);
+    account_on_leg(event, caller).or_else(user).or_else(code)
+}
+
+/// The account that whoever had this leg called has put on it, for whoever is at the other end of it.
+pub(crate) fn account_on_leg(event: &Event, caller: Option<&SubscriberId>) -> Option<SubscriberId> {
+    let named = ["tollkeeper_account", "cgr_account"].into_iter().find_map(|name| own_value(event, name, caller));
+    named.filter(usable).map(SubscriberId::account)
+}
+
+/// The session beside which this leg was called, as the agent has marked it.
+pub(crate) fn part_of(event: &Event) -> Option<SessionId> {
+    variable(event, &[super::PART_OF_VARIABLE]).map(SessionId::from)
+}
+
+/// The account that pays for that session.
+pub(crate) fn paid_by(event: &Event) -> Option<SubscriberId> {
+    variable(event, &[super::PAID_BY_VARIABLE]).filter(usable).map(SubscriberId::account)
+}
+
+fn own_value<'a>(event: &'a Event, name: &str, caller: Option<&SubscriberId>) -> Option<&'a str> {
+    filled(event.variable(name)).filter(|account| caller.is_none_or(|caller| caller.value.expose() != *account))
 }
 
 /// Is this channel one that the dialplan wants charged? Others answer and end without us: voice mail, internal calls.
@@ -167,6 +187,13 @@ fn is_authorised(event: &Event) -> bool {
     variable(event, &["sip_authorized"]) == Some("true")
 }
 
+/// The user of the switch's directory, and his domain, whom an access list knows by his address (`cidr` of the user): the
+/// list gives the user, never the caller.
+fn user_by_address(event: &Event) -> Option<(&str, &str)> {
+    let trusted = variable(event, &["acl_token"]).is_some() && !is_taken_on_trust(event);
+    variable(event, &["user_name"]).zip(variable(event, &["domain_name"])).filter(|_| trusted)
+}
+
 /// Let in, but neither by digest nor by an access list: by the word of the caller (`accept-blind-auth`), or because the
 /// switch called itself.
 fn is_taken_on_trust(event: &Event) -> bool {
@@ -185,7 +212,8 @@ fn rated_destination(event: &Event) -> &str {
         event.name() == Some(EventName::ChannelPark) || super::is_parked(event) || super::waits_on_socket(event);
     let dialled = || filled(event.text("Caller-Destination-Number")).filter(|_| waiting);
     let requested = || variable(event, &[super::DIALLED_VARIABLE, "sip_req_user"]);
-    named.or_else(dialled).or_else(requested).unwrap_or_default()
+    let called = || filled(event.text("Caller-Destination-Number")).filter(|_| super::is_called_leg(event));
+    named.or_else(dialled).or_else(requested).or_else(called).unwrap_or_default()
 }
 
 fn calling(event: &Event, rules: &NumberRules) -> Option<Number> {
@@ -208,15 +236,15 @@ fn mode(event: &Event) -> Option<Option<ChargingMode>> {
 
 /// Where a leg that parked here goes when it is told a number only, and what it exports to the legs it calls. The context
 /// is absent where the operator has named one himself, or has a name for his own that no command can carry.
-pub(crate) fn transfers_of(event: &Event) -> (Option<String>, String) {
+pub(crate) fn transfers_of(event: &Event) -> (Option<String>, Option<String>) {
     let plain = |text: &&str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-:,@".contains(letter));
     let operators = variable(event, &[super::TRANSFER_CONTEXT_VARIABLE]);
     let exports = filled(event.variable(super::EXPORTS_VARIABLE));
     if exports.is_some_and(|exports| !plain(&exports)) {
-        return (None, String::new());
+        return (None, None);
     }
     let context = filled(event.text("Caller-Context")).filter(plain).filter(|_| operators.is_none());
-    (context.map(str::to_owned), exports.unwrap_or_default().to_owned())
+    (context.map(str::to_owned), Some(exports.unwrap_or_default().to_owned()))
 }
 
 /// When the channel came into being.

@@ -107,6 +107,10 @@ fn offered(fields: Fields<'_>) -> agent_call::CallOffer {
 }
 
 const AUTHORISED: (&str, Option<&str>) = ("variable_sip_authorized", Some("true"));
+/// An access list knew the address as that of a user of the directory.
+const TOKEN: (&str, Option<&str>) = ("variable_acl_token", Some("office@a.example"));
+const USER: (&str, Option<&str>) = ("variable_user_name", Some("office"));
+const HIS_DOMAIN: (&str, Option<&str>) = ("variable_domain_name", Some("a.example"));
 const DIGEST: (&str, Option<&str>) = ("variable_sip_auth_username", Some("user"));
 
 #[test]
@@ -131,6 +135,18 @@ fn who_pays_is_what_the_switch_knows() {
         (&[("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
         (&[("variable_tollkeeper_trunk", Some("carrier"))], Some("carrier")),
         (&[("variable_tollkeeper_trunk", Some("other")), ("variable_sip_network_ip", Some("192.0.2.7"))], None),
+        // A user of the directory with a `cidr`: the access list named him.
+        (&[TOKEN, USER, HIS_DOMAIN], Some("office")),
+        (&[AUTHORISED, ("variable_sip_acl_authed_by", Some("domains")), TOKEN, USER, HIS_DOMAIN], Some("office")),
+        (&[TOKEN, USER, HIS_DOMAIN, ("variable_accountcode", Some("code"))], Some("code")),
+        (&[TOKEN, USER, HIS_DOMAIN, AUTHORISED, DIGEST], Some("user")),
+        (&[TOKEN, USER, HIS_DOMAIN, ("variable_sip_network_ip", Some("192.0.2.7"))], Some("carrier")),
+        // Without the list, or past it, the name is anybody's.
+        (&[USER, HIS_DOMAIN], None),
+        (&[AUTHORISED, USER, HIS_DOMAIN], None),
+        (&[AUTHORISED, TOKEN, USER, HIS_DOMAIN], None),
+        (&[("variable_sip_h_acl_token", Some("office@a.example")), USER, HIS_DOMAIN], None),
+        (&[TOKEN, ("Caller-Username", Some("victim")), ("variable_sip_from_user", Some("victim"))], None),
         (&[("variable_sip_from_user", Some("victim")), ("Caller-Username", Some("victim"))], None),
         (&[("variable_sip_h_X-Account", Some("victim"))], None),
         (&[("variable_cgr_account", Some("a\u{FFFD}"))], None),
@@ -153,6 +169,9 @@ fn a_user_of_another_domain_is_another_user() {
         (&[AUTHORISED, DIGEST, realm("b.example"), ("variable_cgr_account", Some("own"))], Some("own"), "t"),
         (&[AUTHORISED, DIGEST, realm("a.example"), ("variable_cgr_tenant", Some("own"))], Some("user"), "own"),
         (&[code], Some("code"), "t"),
+        (&[TOKEN, USER, HIS_DOMAIN], Some("office"), "tenant-a"),
+        (&[TOKEN, USER, ("variable_domain_name", Some("b.example"))], None, "t"),
+        (&[TOKEN, USER, ("variable_domain_name", Some("b.example")), code], None, "t"),
     ];
     let mut config = config();
     config.domains.insert("a.example".into(), "tenant-a".into());
@@ -209,6 +228,12 @@ fn the_destination_is_what_was_dialled() {
         ("CHANNEL_DATA", &[transferred, ("variable_current_application", Some("park"))], "00441"),
         ("CHANNEL_ANSWER", &[transferred, (&dialled, Some("00495"))], "00495"),
         ("CHANNEL_ANSWER", &[(&dialled, Some("00495")), ("variable_cgr_destination", Some("00496"))], "00496"),
+        // A leg that the switch called.
+        (
+            "CHANNEL_ANSWER",
+            &[("variable_sip_req_user", None), transferred, ("Call-Direction", Some("outbound"))],
+            "00441",
+        ),
         // A parameter of the To header, of a caller's choice.
         ("CHANNEL_ANSWER", &[("variable_sip_req_user", None), ("variable_sip_to_user", Some("112"))], ""),
     ];

@@ -192,6 +192,32 @@ const CASES: &[Case] = &[
         left: ["9.92", "9.35"],
     },
     Case {
+        name: "att_xfer_gateway",
+        story: "a talks to b, calls d over a gateway (att_xfer), and leaves the two together",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701234567 START",
+            "a 1001 +491701234567 STOP Normal 7.060s cost 0.08",
+            "c<a 1001 +442071234567 START",
+            "c<a 1001 +442071234567 STOP Normal 4.780s cost 0.65",
+        ],
+        calls: 1,
+        left: ["9.27", "10"],
+    },
+    Case {
+        name: "att_xfer_gateway_callee",
+        story: "b, whom a has called, calls d over a gateway (att_xfer) and hangs up: FreeSWITCH ends a, and keeps d",
+        change: |_| {},
+        records: &[
+            "a 1001 +491701231704 START",
+            "a 1001 +491701231704 STOP Normal 4.000s cost 0.04",
+            "c<b 1002 +442071234567 START",
+            "c<b 1002 +442071234567 STOP Normal 4.220s cost 0.65",
+        ],
+        calls: 1,
+        left: ["9.96", "9.35"],
+    },
+    Case {
         name: "att_xfer_early",
         story: "a talks to b, calls d (att_xfer), and hangs up before d answers: FreeSWITCH ends them all",
         change: |_| {},

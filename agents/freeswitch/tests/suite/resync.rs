@@ -200,6 +200,8 @@ async fn an_admission_that_was_lost_is_given_again() {
         call.answers(&mut stage).await;
         stage.pass(12_000).await;
         assert_eq!(stage.said_of("uuid_transfer").len(), 1);
+        let variables = stage.said_of("uuid_setvar_multi").pop().unwrap_or_default();
+        assert!(variables.contains("force_transfer_context=public;"), "transfers are asked for as ever: {variables}");
         call.hangs_up(&mut stage).await;
         stage.expect_settled("given again", &["START", "STOP Normal 12.000s cost 0.12"], "9.88").await;
         stage.finish().await;

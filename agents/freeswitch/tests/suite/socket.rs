@@ -27,8 +27,9 @@ fn armed(session: &str, seconds: u32) -> String {
     format!(
         "uuid_setvar_multi a tollkeeper_session={session};\
          api_on_answer_tollkeeper_{stamp}=sched_api +{seconds} tollkeeper/{session} uuid_kill a ALLOTTED_TIMEOUT;\
+         tollkeeper_part_of={session};tollkeeper_paid_by=1001;\
          force_transfer_context=public;tollkeeper_dialled=491701234567;tollkeeper_admitted=true;\
-         export_vars=force_transfer_context"
+         export_vars=tollkeeper_part_of,tollkeeper_paid_by,force_transfer_context"
     )
 }
 
