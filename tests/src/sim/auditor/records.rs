@@ -1,0 +1,118 @@
+//! The records that agents wrote: the first durable one of each id counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cdr_model::{CallRecord, CostState, EventKind, RecordType};
+use types::charging::Service;
+use types::{Money, SessionId};
+
+use super::session::{Session, Stage};
+use super::{Auditor, Checked};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    by_id: BTreeMap<Box<str>, Seen>,
+    /// The switches' word: these calls were answered, and they remember it until somebody has heard of it.
+    answered: BTreeSet<SessionId>,
+}
+
+/// What counts of a record.
+#[derive(Debug, Clone)]
+struct Seen {
+    session: SessionId,
+    record_type: RecordType,
+    kind: Option<EventKind>,
+    amount: Option<Money>,
+    is_final: bool,
+    billable_ms: Option<u64>,
+    adjusts: Option<Box<str>>,
+}
+
+impl Auditor {
+    /// A record became durable.
+    pub fn recorded(&mut self, record: &CallRecord) {
+        let cost = record.cost.as_ref();
+        let seen = Seen {
+            session: record.session_id.clone(),
+            record_type: record.record_type,
+            kind: record.event_kind,
+            amount: cost.and_then(|cost| cost.amount),
+            is_final: cost.is_some_and(|cost| cost.state == CostState::Final),
+            billable_ms: record.billable_seconds.map(|seconds| seconds.ms()),
+            adjusts: record.adjusts_record_id.clone(),
+        };
+        self.records.by_id.entry(record.record_id.clone()).or_insert(seen);
+    }
+
+    /// A switch says that somebody answered.
+    pub fn call_answered(&mut self, session: &SessionId) {
+        self.records.answered.insert(session.clone());
+    }
+
+    /// The switch is gone, and with it what nobody had heard yet.
+    pub fn call_forgotten(&mut self, session: &SessionId) {
+        self.records.answered.remove(session);
+    }
+}
+
+impl Records {
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn finish(&self, sessions: &BTreeMap<SessionId, Session>) -> Checked {
+        let mut of: BTreeMap<&SessionId, Vec<&Seen>> = BTreeMap::new();
+        for seen in self.by_id.values() {
+            of.entry(&seen.session).or_default().push(seen);
+        }
+        let begun = of.iter().filter(|(_, records)| records.iter().any(|seen| seen.record_type == RecordType::Start));
+        let begun = begun.map(|(id, _)| *id);
+        for id in self.answered.iter().chain(begun) {
+            let records = of.get(id).map(Vec::as_slice).unwrap_or_default();
+            let count = |kind: RecordType| records.iter().filter(|seen| seen.record_type == kind).count();
+            let (starts, stops) = (count(RecordType::Start), count(RecordType::Stop));
+            if (starts, stops) != (1, 1) {
+                return Err(format!("{id} was answered and has {starts} START and {stops} STOP: {records:?}"));
+            }
+        }
+        for (id, records) in &of {
+            let stops = records.iter().filter(|seen| seen.record_type == RecordType::Stop).count();
+            let attempts = records.iter().filter(|seen| seen.kind == Some(EventKind::CallAttempt)).count();
+            if stops > 1 || attempts > 1 {
+                return Err(format!("{id} has {stops} STOP and {attempts} EVENT for an attempt"));
+            }
+            if let Some(session) = sessions.get(*id) {
+                check_cost(id, records, session)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The cost in the records is that of the session when it was closed.
+fn check_cost(id: &SessionId, records: &[&Seen], session: &Session) -> Checked {
+    if session.service != Service::Voice || session.stage == Stage::Denied {
+        return Ok(());
+    }
+    let Some(stop) = records.iter().find(|seen| seen.record_type == RecordType::Stop) else {
+        let cost = session.told;
+        return if cost == 0 { Ok(()) } else { Err(format!("{id} cost {cost} and has no STOP")) };
+    };
+    let last = if stop.is_final {
+        stop
+    } else {
+        let adjustment = records.iter().find(|seen| seen.adjusts.is_some());
+        adjustment.ok_or_else(|| format!("{id}: the STOP says that its price follows, and it does not: {records:?}"))?
+    };
+    let told = last.amount.unwrap_or_default().nanos();
+    let cost = session.told;
+    if told != cost {
+        return Err(format!("{id}: its records say {told}, it cost {cost}: {session:?}"));
+    }
+    let billable = session.groups.values().next().map(|meter| meter.billed);
+    if last.billable_ms != billable {
+        return Err(format!("{id}: its records bill {:?} ms, it is {billable:?}", last.billable_ms));
+    }
+    Ok(())
+}
