@@ -178,7 +178,7 @@ impl Core {
         for Decided { packet, outcome } in decided {
             let reply = match outcome {
                 Outcome::Charged(charged) => Reply::Charged(Box::new(charged.answer)),
-                outcome => Reply::Operated(Box::new(outcome)),
+                _ => Reply::Operated,
             };
             stage.answer(&packet, reply);
         }

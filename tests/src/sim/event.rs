@@ -1,7 +1,7 @@
 //! What happens in the simulation.
 
 use agent_call::{CallEnd, CallOffer, Command as SwitchCommand, SwitchEvent};
-use ledger::{Command, Outcome};
+use ledger::Command;
 use types::SessionId;
 use types::charging::{ChargingAnswer, ChargingRequest, Notification, SessionSummary};
 
@@ -69,7 +69,7 @@ pub(crate) enum Body {
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Charged(Box<ChargingAnswer>),
-    Operated(Box<Outcome>),
+    Operated,
     Sessions(Vec<SessionSummary>),
     Session(Option<Box<SessionSummary>>),
     /// By itself.

@@ -92,7 +92,7 @@ impl Operator {
     }
 
     pub fn replied(&mut self, operation: u64, reply: &Reply) {
-        if matches!(reply, Reply::Operated(_)) {
+        if matches!(reply, Reply::Operated) {
             self.waiting.remove(&operation);
         }
     }

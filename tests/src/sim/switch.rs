@@ -76,7 +76,7 @@ impl Switch {
     pub fn happens(&mut self, stage: &mut Stage, auditor: &mut Auditor, event: AtSwitch) {
         match event {
             AtSwitch::Dial => self.dial(stage),
-            AtSwitch::Command(session, command) => self.command(stage, &session, command),
+            AtSwitch::Command(session, command) => self.command(stage, auditor, &session, command),
             AtSwitch::Forget(session) => {
                 if self.calls.get(&session).is_some_and(|call| matches!(call.state, State::Over(_))) {
                     self.calls.remove(&session);
@@ -84,20 +84,20 @@ impl Switch {
             }
             AtSwitch::GiveUp(session) => {
                 if self.calls.get(&session).is_some_and(|call| matches!(call.state, State::Held)) {
-                    self.over(stage, &session, CallEnd::unanswered(stage.utc(self.skew_ms), 480));
+                    self.over(stage, auditor, &session, CallEnd::unanswered(stage.utc(self.skew_ms), 480));
                 }
             }
             AtSwitch::Answer(session) => self.answer(stage, auditor, &session),
             AtSwitch::HangUp(session) => {
                 let at = stage.utc(self.skew_ms);
-                self.over(stage, &session, CallEnd::normal(at, EndedBy::Caller));
+                self.over(stage, auditor, &session, CallEnd::normal(at, EndedBy::Caller));
             }
             AtSwitch::Backstop(session, number) => {
                 if self.calls.get(&session).is_some_and(|call| call.backstop == Some(number)) {
                     let at = stage.utc(self.skew_ms);
                     let release_cause = Some(ReleaseCause::CreditExhausted);
                     let end = CallEnd { release_cause, ..CallEnd::normal(at, EndedBy::Tollkeeper) };
-                    self.over(stage, &session, end);
+                    self.over(stage, auditor, &session, end);
                 }
             }
             AtSwitch::List => {
@@ -161,7 +161,7 @@ impl Switch {
         self.tell(stage, News::Offered(Box::new(offer)));
     }
 
-    fn command(&mut self, stage: &mut Stage, session: &SessionId, command: Command) {
+    fn command(&mut self, stage: &mut Stage, auditor: &mut Auditor, session: &SessionId, command: Command) {
         let Some(call) = self.calls.get_mut(session) else { return };
         if matches!(call.state, State::Over(_)) {
             return;
@@ -178,7 +178,7 @@ impl Switch {
                     release_cause: Some(cause),
                     ..CallEnd::unanswered(at, cause.sip_status())
                 };
-                self.over(stage, session, end);
+                self.over(stage, auditor, session, end);
             }
             Command::MoveBackstop { remaining_ms } => self.arm(stage, session, remaining_ms),
             Command::Release { cause, attempt } => {
@@ -190,7 +190,7 @@ impl Switch {
                     State::Talking { .. } => end,
                     _ => CallEnd { release_cause: Some(cause), ..CallEnd::unanswered(at, cause.sip_status()) },
                 };
-                self.over(stage, session, end);
+                self.over(stage, auditor, session, end);
             }
             Command::Admit { .. } | Command::WarnLowBalance { .. } => {}
         }
@@ -241,11 +241,16 @@ impl Switch {
         stage.after(remaining_ms.div_ceil(1_000) * 1_000 + 1_000, event);
     }
 
-    fn over(&mut self, stage: &mut Stage, session: &SessionId, end: CallEnd) {
+    fn over(&mut self, stage: &mut Stage, auditor: &mut Auditor, session: &SessionId, end: CallEnd) {
         let Some(call) = self.calls.get_mut(session) else { return };
         let end = match call.state {
             State::Over(_) => return,
-            State::Talking { at, .. } => CallEnd { answered: Some(at), ..end },
+            State::Talking { at, since } => {
+                if stage.plan.clock_ms == 0 {
+                    auditor.call_talked(session, stage.now - since);
+                }
+                CallEnd { answered: Some(at), ..end }
+            }
             _ => CallEnd { answered: None, cancelled: end.by == EndedBy::Caller, ..end },
         };
         stage.tell(|| format!("{session} is over: {:?}", end.release_cause));

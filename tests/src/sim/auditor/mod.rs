@@ -186,6 +186,10 @@ impl Auditor {
     /// A new session or event is denied, and stays denied under its key.
     fn denied(&mut self, key: &Key, request: &ChargingRequest, answer: &ChargingAnswer, now: UtcMs) -> Checked {
         if !matches!(request.operation, Operation::Initial | Operation::Event) {
+            let of_nobody = self.sessions.get(&key.0).is_some_and(|session| session.account.is_empty());
+            if of_nobody && answer.result_code == ResultCode::USER_UNKNOWN {
+                return Ok(());
+            }
             return Err(format!("a running session is refused with {}", answer.result_code.0));
         }
         let account = self.payer(request);

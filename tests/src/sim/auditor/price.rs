@@ -3,7 +3,7 @@
 
 use types::charging::Service;
 
-/// One rate: `fee` for the first use, `price` for each begun `step` of usage; the final price is rounded up to whole `coin`s.
+/// One rate: `fee` for the first use, `price` for each begun `step` of usage, rounded up to whole `coin`s once for all usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub fee: i128,
@@ -16,7 +16,7 @@ pub(crate) struct Rate {
 pub(crate) const SECONDS: Rate = Rate { fee: 0, price: 10_000_000, step: 1_000, coin: TENTH_OF_MILLE };
 /// 0.60 a minute in minutes, and 0.05 for the connection.
 pub(crate) const MINUTES: Rate = Rate { fee: 50_000_000, price: 600_000_000, step: 60_000, coin: TENTH_OF_MILLE };
-/// 0.0007 a second, rounded up to 0.01 at the end.
+/// 0.0007 a second, rounded up to 0.01.
 pub(crate) const FINE: Rate = Rate { fee: 0, price: 700_000, step: 1_000, coin: 10_000_000 };
 /// 0.10 a megabyte.
 pub(crate) const DEAR_DATA: Rate = Rate { fee: 0, price: 100_000_000, step: 1_000_000, coin: TENTH_OF_MILLE };
@@ -46,19 +46,10 @@ impl Rate {
         usage.div_ceil(self.step) * self.step
     }
 
-    /// While it goes on: never below the final price.
-    pub fn running(self, usage: u64) -> i128 {
-        if usage == 0 { 0 } else { self.fee + self.price * i128::from(usage.div_ceil(self.step)) }
-    }
-
-    /// At the end.
-    pub fn last(self, usage: u64) -> i128 {
-        let exact = self.running(usage);
+    /// What usage costs. Rounded up is never below the exact price, so it is the same while the session goes on and at its end.
+    pub fn cost(self, usage: u64) -> i128 {
+        let steps = i128::from(usage.div_ceil(self.step));
+        let exact = if usage == 0 { 0 } else { self.fee + self.price * steps };
         (exact + self.coin - 1).div_euclid(self.coin) * self.coin
-    }
-
-    /// What a reservation up to there must be worth.
-    pub fn held(self, usage: u64) -> i128 {
-        self.running(usage).max(self.last(usage))
     }
 }

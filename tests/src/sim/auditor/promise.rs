@@ -66,7 +66,7 @@ impl Auditor {
                 self.last_grants += 1;
                 let policy = answer.release_cause.is_some() || blocked || account.blocked.is_none();
                 let checked = session.checks_money() && certain && !policy;
-                let one_more = next_step(meter) - meter.rate.held(meter.reach).max(meter.charged);
+                let one_more = next_step(meter) - meter.rate.cost(meter.reach).max(meter.charged);
                 let waits = request.units.len() > 1;
                 if checked && !waits && one_more <= account.available() {
                     let available = account.available();
@@ -151,7 +151,7 @@ impl Auditor {
                 let whole = request.operation == Operation::Event;
                 let least = request.units.iter().filter_map(|unit| {
                     let rate = Rate::of(request.service, unit.rating_group, called)?;
-                    Some(rate.held(if whole { asked(unit) } else { 1 }))
+                    Some(rate.cost(if whole { asked(unit) } else { 1 }))
                 });
                 let least = least.min().unwrap_or(0);
                 if least <= account.available() {
@@ -195,5 +195,5 @@ impl Auditor {
 
 /// What the next step beyond the grant costs in all.
 fn next_step(meter: &Meter) -> i128 {
-    meter.rate.held(meter.rate.billable(meter.reach.max(meter.used)) + 1)
+    meter.rate.cost(meter.rate.billable(meter.reach.max(meter.used)) + 1)
 }

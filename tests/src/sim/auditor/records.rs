@@ -15,6 +15,8 @@ pub(super) struct Records {
     by_id: BTreeMap<Box<str>, Seen>,
     /// The switches' word: these calls were answered, and they remember it until somebody has heard of it.
     answered: BTreeSet<SessionId>,
+    /// The same of how long they talked, in ms, where no clock was set.
+    talked: BTreeMap<SessionId, u64>,
 }
 
 /// What counts of a record.
@@ -26,6 +28,9 @@ struct Seen {
     amount: Option<Money>,
     is_final: bool,
     billable_ms: Option<u64>,
+    duration_ms: Option<u64>,
+    /// The duration is the switch's word.
+    is_told: bool,
     adjusts: Option<Box<str>>,
 }
 
@@ -40,6 +45,8 @@ impl Auditor {
             amount: cost.and_then(|cost| cost.amount),
             is_final: cost.is_some_and(|cost| cost.state == CostState::Final),
             billable_ms: record.billable_seconds.map(|seconds| seconds.ms()),
+            duration_ms: record.duration.map(|seconds| seconds.ms()),
+            is_told: !record.reconstructed && !record.clock_anomaly,
             adjusts: record.adjusts_record_id.clone(),
         };
         self.records.by_id.entry(record.record_id.clone()).or_insert(seen);
@@ -48,6 +55,11 @@ impl Auditor {
     /// A switch says that somebody answered.
     pub fn call_answered(&mut self, session: &SessionId) {
         self.records.answered.insert(session.clone());
+    }
+
+    /// A switch says how long it was.
+    pub fn call_talked(&mut self, session: &SessionId, talked_ms: u64) {
+        self.records.talked.insert(session.clone(), talked_ms);
     }
 
     /// The switch is gone, and with it what nobody had heard yet.
@@ -82,8 +94,15 @@ impl Records {
             if stops > 1 || attempts > 1 {
                 return Err(format!("{id} has {stops} STOP and {attempts} EVENT for an attempt"));
             }
+            let stop = records.iter().find(|seen| seen.record_type == RecordType::Stop && seen.is_told);
+            let duration_ms = stop.and_then(|stop| stop.duration_ms);
+            if let (Some(duration_ms), Some(talked_ms)) = (duration_ms, self.talked.get(*id))
+                && duration_ms != *talked_ms
+            {
+                return Err(format!("{id}: the STOP says {duration_ms} ms, the switch {talked_ms}"));
+            }
             if let Some(session) = sessions.get(*id) {
-                check_cost(id, records, session)?;
+                check_cost(id, records, session, self.talked.contains_key(*id))?;
             }
         }
         Ok(())
@@ -91,7 +110,7 @@ impl Records {
 }
 
 /// The cost in the records is that of the session when it was closed.
-fn check_cost(id: &SessionId, records: &[&Seen], session: &Session) -> Checked {
+fn check_cost(id: &SessionId, records: &[&Seen], session: &Session, true_clocks: bool) -> Checked {
     if session.service != Service::Voice || session.stage == Stage::Denied {
         return Ok(());
     }
@@ -111,8 +130,20 @@ fn check_cost(id: &SessionId, records: &[&Seen], session: &Session) -> Checked {
         return Err(format!("{id}: its records say {told}, it cost {cost}: {session:?}"));
     }
     let billable = session.groups.values().next().map(|meter| meter.billed);
-    if last.billable_ms != billable {
-        return Err(format!("{id}: its records bill {:?} ms, it is {billable:?}", last.billable_ms));
+    if let (true, Some(duration_ms), Some(meter)) = (stop.is_told, stop.duration_ms, session.groups.values().next()) {
+        // What was reported cannot be taken back when the news of the end comes late.
+        let most_ms = if true_clocks { duration_ms + LATE_NEWS_MS } else { u64::MAX };
+        if !(duration_ms..=most_ms).contains(&meter.used) {
+            return Err(format!("{id}: the STOP says {duration_ms} ms, {} were reported: {session:?}", meter.used));
+        }
+    }
+    // A call that went on without the core, to a number without a rate, has no meter.
+    let billable = billable.unwrap_or(0);
+    if last.billable_ms.unwrap_or(0) != billable {
+        return Err(format!("{id}: its records bill {:?} ms, it is {billable}", last.billable_ms));
     }
     Ok(())
 }
+
+/// The end of a call is heard of so much later at most, and reports go on until then.
+const LATE_NEWS_MS: u64 = 3_000;

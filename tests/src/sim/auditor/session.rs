@@ -221,14 +221,14 @@ impl Session {
             };
             let ended = matches!(stage, Stage::Closed | Stage::Expired);
             meter.billed = meter.rate.billable(usage);
-            meter.cost = if ended { meter.rate.last(usage) } else { meter.rate.running(usage) };
+            meter.cost = meter.rate.cost(usage);
             meter.charged = match self.mode {
                 ChargingMode::Prepaid => meter.cost,
                 ChargingMode::Pseudoprepaid | ChargingMode::Postpaid if ended => meter.cost,
                 _ => 0,
             };
             let holds = stage == Stage::Open && checks;
-            meter.held = if holds { (meter.rate.held(meter.reach) - meter.charged).max(0) } else { 0 };
+            meter.held = if holds { (meter.rate.cost(meter.reach) - meter.charged).max(0) } else { 0 };
         }
     }
 
