@@ -24,6 +24,8 @@ pub(crate) struct Core {
     turn_planned: bool,
     /// Its wall clock is wrong by so much.
     pub skew_ms: i64,
+    /// The latest time it decided at: what expired then may be found by a process whose clock was set back.
+    latest: UtcMs,
     snapshot_records: u64,
     names: Vec<types::ClientId>,
     pub crashes: u32,
@@ -53,6 +55,7 @@ impl Core {
             queue: Vec::new(),
             turn_planned: false,
             skew_ms: 0,
+            latest: UtcMs::default(),
             snapshot_records: plan.snapshot_records,
             names,
             crashes: 0,
@@ -84,6 +87,7 @@ impl Core {
     pub fn turn(&mut self, stage: &mut Stage, auditor: &mut Auditor) -> Checked {
         self.turn_planned = false;
         let now = stage.utc(self.skew_ms);
+        self.latest = self.latest.max(now);
         let Some(store) = &mut self.store else { return Ok(()) };
         let (mut decided, mut questions) = (Vec::new(), Vec::new());
         let mut told: Vec<(types::ClientId, Notification)> = Vec::new();
@@ -296,6 +300,7 @@ impl Core {
     /// What the core says about everything after a recovery.
     pub fn compare_all(&self, auditor: &mut Auditor, now: UtcMs) -> Checked {
         let Some(store) = &self.store else { return Ok(()) };
+        let now = now.max(self.latest);
         for session in auditor.maybe_expired(now) {
             let summary = store.books().session(&session);
             let summary = summary.ok_or_else(|| format!("session {session} is lost"))?;
