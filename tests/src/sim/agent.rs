@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use agent_call::{CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, Phase, Snapshot, SwitchEvent, Timer};
+use agent_call::{
+    CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, Phase, Snapshot, SwitchEvent, Timer,
+};
 use cdr_model::CallRecord;
 use segment_log::fault::FaultStorage;
 use types::charging::{Notification, NotificationKind, Operation, SessionSummary};
@@ -114,7 +116,11 @@ impl Agent {
     pub fn state(&self) -> String {
         let calls: Vec<_> = self.calls.iter().map(|(id, slot)| format!("{id} {:?}", slot.machine.phase())).collect();
         let (restored, idle) = (self.restored, self.client.is_idle());
-        format!("agent {}: restored {restored}, client idle {idle}, calls {calls:?}, {:?}", self.site, self.looked_up.keys())
+        format!(
+            "agent {}: restored {restored}, client idle {idle}, calls {calls:?}, {:?}",
+            self.site,
+            self.looked_up.keys()
+        )
     }
 
     /// The wall clock was set.
@@ -327,7 +333,8 @@ impl Agent {
     }
 
     fn revive(&mut self, stage: &mut Stage, summary: &SessionSummary) -> Result<(), Dead> {
-        let snapshot: Snapshot = serde_json::from_slice(&summary.client_state).expect("what the core keeps can be read");
+        let snapshot: Snapshot =
+            serde_json::from_slice(&summary.client_state).expect("what the core keeps can be read");
         let proof = self.proofs.get(&summary.session_id).copied();
         let proven_ms = proof.map_or(0, |(_, proven_ms)| proven_ms);
         let mut machine = CallMachine::restore(self.settings.clone(), snapshot, summary, proven_ms);

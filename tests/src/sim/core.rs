@@ -170,6 +170,11 @@ impl Core {
             stage.tell(|| format!("{session} expires: {:?}", summary.cost));
             auditor.swept(&summary, &store.books().drawn(session), now)?;
         }
+        for session in auditor.maybe_expired(now) {
+            // Settled by the process before, which told nobody that it was open.
+            let summary = store.books().session(&session).ok_or_else(|| format!("session {session} is lost"))?;
+            auditor.session_says(&summary, &store.books().drawn(&session), now)?;
+        }
         auditor.nothing_is_overdue(now)?;
         for account in auditor.touched() {
             let view = store.books().account(&account).ok_or_else(|| format!("account {account:?} is not there"))?;
@@ -319,9 +324,8 @@ impl Core {
         let Some(store) = &self.store else { return Ok(()) };
         let disk = self.disk.fork();
         disk.crash(a_crash(stage));
-        let open = || {
-            DurableBooks::open(Arc::new(disk.clone())).map_err(|error| format!("a copy of the disk: {error:?}"))
-        };
+        let open =
+            || DurableBooks::open(Arc::new(disk.clone())).map_err(|error| format!("a copy of the disk: {error:?}"));
         let first = open()?.books().clone();
         let mut second = open()?;
         if first != *second.books() {

@@ -105,7 +105,11 @@ pub(crate) enum News {
     Offered(Box<CallOffer>),
     Call(SessionId, SwitchEvent),
     /// All that it knows; ends that nobody acknowledged among it. The first after a break: true.
-    List { live: Vec<(CallOffer, SwitchEvent)>, ended: Vec<(CallOffer, CallEnd)>, fresh: bool },
+    List {
+        live: Vec<(CallOffer, SwitchEvent)>,
+        ended: Vec<(CallOffer, CallEnd)>,
+        fresh: bool,
+    },
 }
 
 /// For a switch.

@@ -159,10 +159,8 @@ impl Gateway {
         let Some(session) = self.sessions.get_mut(at) else { return };
         let number = session.next;
         session.next += 1;
-        let cheap = |unit: UnitUsage| UnitUsage {
-            category: (unit.rating_group == 20).then(|| "data_cheap".into()),
-            ..unit
-        };
+        let cheap =
+            |unit: UnitUsage| UnitUsage { category: (unit.rating_group == 20).then(|| "data_cheap".into()), ..unit };
         let (service, category) = match session.kind {
             Kind::Data => (Service::Data, "data"),
             Kind::Message => (Service::Sms, "sms"),

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{AccountKey, AccountLimits, BalanceTerms, ChangeBalance, Command, CreateAccount, Limit, OpenAccount, Transfer};
+use ledger::{
+    AccountKey, AccountLimits, BalanceTerms, ChangeBalance, Command, CreateAccount, Limit, OpenAccount, Transfer,
+};
 use types::charging::{BalanceAmount, BalanceKind};
 use types::{Currency, Money};
 
@@ -42,11 +44,10 @@ impl Operator {
                 credit_limit: credit,
             };
             let first_balance = of_cents(cents);
-            self.ask(stage, Command::OpenAccount(Box::new(OpenAccount {
-                create,
-                operation_id: "opening".into(),
-                first_balance,
-            })));
+            self.ask(
+                stage,
+                Command::OpenAccount(Box::new(OpenAccount { create, operation_id: "opening".into(), first_balance })),
+            );
         }
     }
 
@@ -77,11 +78,8 @@ impl Operator {
             _ => {
                 let most = if stage.dice.per_mille(500) { Limit::Is(2) } else { Limit::Default };
                 let cost = if stage.dice.per_mille(300) { Limit::Is(of_cents(120)) } else { Limit::Default };
-                let limits = AccountLimits {
-                    maximum_sessions: most,
-                    maximum_cost_per_call: cost,
-                    ..AccountLimits::default()
-                };
+                let limits =
+                    AccountLimits { maximum_sessions: most, maximum_cost_per_call: cost, ..AccountLimits::default() };
                 Command::SetLimits { account: key(number), limits: Box::new(limits) }
             }
         };

@@ -39,7 +39,10 @@ enum State {
     /// Held back for the agent.
     Held,
     Ringing,
-    Talking { since: u64, at: types::UtcMs },
+    Talking {
+        since: u64,
+        at: types::UtcMs,
+    },
     /// Kept until somebody acknowledges it.
     Over(Box<CallEnd>),
 }

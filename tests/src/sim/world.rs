@@ -411,8 +411,7 @@ impl World {
 
 impl Site {
     fn new(site: usize, name: &ClientId, plan: &Plan) -> Self {
-        let on_core_failure =
-            if plan.goes_on { FailureHandling::Continue } else { FailureHandling::RetryAndTerminate };
+        let on_core_failure = if plan.goes_on { FailureHandling::Continue } else { FailureHandling::RetryAndTerminate };
         let settings = CallSettings {
             slice_ms: plan.slice_ms,
             margin_ms: plan.margin_ms,
@@ -420,13 +419,7 @@ impl Site {
             on_core_failure,
             ..CallSettings::new(name.clone())
         };
-        Self {
-            switch: Switch::new(site),
-            agent: None,
-            life: 0,
-            disks: Disks::default(),
-            settings: Arc::new(settings),
-        }
+        Self { switch: Switch::new(site), agent: None, life: 0, disks: Disks::default(), settings: Arc::new(settings) }
     }
 }
 

@@ -87,9 +87,8 @@ impl Auditor {
     /// An operation of the desk and its outcome.
     pub fn operated(&mut self, command: &Command, outcome: &Outcome) -> Checked {
         let Some((id, operation)) = named(command) else { return Ok(()) };
-        if self.unknown_operations.remove(&operation)
-            && let Some(account) = self.accounts.get_mut(&id)
-        {
+        let was_unknown = self.unknown_operations.remove(&operation);
+        if was_unknown && let Some(account) = self.accounts.get_mut(&id) {
             account.open_fates = account.open_fates.saturating_sub(1);
         }
         let fault = |text: &str| Err(format!("{operation} on {id}: {text}: {outcome:?}"));
@@ -105,7 +104,9 @@ impl Auditor {
                 if receipt.amount.nanos() != sign * transfer.amount.nanos() {
                     return fault("moved another amount");
                 }
-                return self.transferred(&id, transfer, receipt.amount.nanos(), receipt.available.nanos());
+                // What was decided before a crash was true then.
+                let available = (!was_unknown).then(|| receipt.available.nanos());
+                return self.transferred(&id, transfer, receipt.amount.nanos(), available);
             }
             (Command::Debit(transfer), Outcome::Refused(_)) => {
                 let account = self.accounts.get(&id);
@@ -157,14 +158,14 @@ impl Auditor {
         }
     }
 
-    fn transferred(&mut self, id: &str, transfer: &Transfer, amount: i128, available: i128) -> Checked {
+    fn transferred(&mut self, id: &str, transfer: &Transfer, amount: i128, available: Option<i128>) -> Checked {
         let Some(account) = self.accounts.get_mut(id) else { return Err(format!("{id} is unknown")) };
         if !account.operations.insert(transfer.operation_id.to_string()) {
             return Ok(());
         }
         account.balance += amount;
         let certain = account.open_fates == 0 && !account.has_pots();
-        if certain && available != account.available() {
+        if let Some(available) = available.filter(|available| certain && *available != account.available()) {
             return Err(format!("{} on {id}: {available} said, {} there", transfer.operation_id, account.available()));
         }
         if certain && amount < 0 && account.available() < 0 {
@@ -177,19 +178,23 @@ impl Auditor {
     pub(super) fn operation_unknown(&mut self, command: &Command) {
         let Some((id, operation)) = named(command) else { return };
         let Some(account) = self.accounts.get_mut(&id) else { return };
+        match command {
+            // A copy of an old one, perhaps, which nobody asks again: a query tells.
+            Command::Block(_) | Command::BlockFor { .. } | Command::Unblock(_) => return account.blocked = None,
+            Command::SetLimits { .. } => return (account.limited, account.most_sessions) = (true, None),
+            _ => {}
+        }
         if account.operations.contains(&operation) || !self.unknown_operations.insert(operation) {
             return;
         }
         account.open_fates += 1;
-        if matches!(command, Command::Block(_) | Command::BlockFor { .. } | Command::Unblock(_)) {
-            account.blocked = None;
-        }
     }
 
     /// What a query of an account answers.
     pub fn account_says(&mut self, view: &AccountView) -> Checked {
         let id = view.key.id.as_str();
-        let Some(account) = self.accounts.get(id) else { return Err(format!("account {id} was never opened")) };
+        let Some(account) = self.accounts.get_mut(id) else { return Err(format!("account {id} was never opened")) };
+        account.blocked = account.blocked.or(Some(view.blocked));
         if account.open_fates > 0 {
             return Ok(());
         }

@@ -56,6 +56,8 @@ pub(crate) struct Auditor {
     unknown_operations: BTreeSet<String>,
     deadlines: BTreeSet<(UtcMs, SessionId)>,
     touched: BTreeSet<String>,
+    /// Expired before anybody heard that they were open.
+    early: BTreeMap<SessionId, (SessionSummary, Vec<BalanceDraw>, UtcMs)>,
     records: Records,
     pub answers: u64,
     pub copies: u64,
@@ -76,6 +78,7 @@ impl Auditor {
             unknown_operations: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             touched: BTreeSet::new(),
+            early: BTreeMap::new(),
             records: Records::default(),
             answers: 0,
             copies: 0,
@@ -107,7 +110,11 @@ impl Auditor {
         if self.unknown.remove(&key) {
             self.fate_known(&key.0, request);
         }
-        outcome
+        outcome?;
+        match self.early.remove(&key.0) {
+            Some((summary, drawn, at)) => self.expire(&summary, &drawn, at),
+            None => Ok(()),
+        }
     }
 
     /// The same key again: the same answer, or that it is forgotten.
@@ -205,10 +212,19 @@ impl Auditor {
     pub fn swept(&mut self, summary: &SessionSummary, drawn: &[BalanceDraw], now: UtcMs) -> Checked {
         self.expired += 1;
         let id = &summary.session_id;
-        let session = self.sessions.get(id).ok_or_else(|| format!("{id} expired and was never opened"))?;
+        let Some(session) = self.sessions.get(id) else {
+            if !self.unknown.iter().any(|(unknown, _)| unknown == id) {
+                return Err(format!("{id} expired and was never opened"));
+            }
+            self.early.insert(id.clone(), (summary.clone(), drawn.to_vec(), now));
+            return Ok(());
+        };
         let due = session.stage == Stage::Open && session.deadline.is_some_and(|deadline| deadline <= now);
         if !due && session.open_fates == 0 {
-            return Err(format!("{id} expired at {now:?}, due is {:?}, and it is {:?}", session.deadline, session.stage));
+            return Err(format!(
+                "{id} expired at {now:?}, due is {:?}, and it is {:?}",
+                session.deadline, session.stage
+            ));
         }
         self.expire(summary, drawn, now)
     }
@@ -256,10 +272,8 @@ impl Auditor {
         let ledger::Command::Charge(request) = command else {
             return self.operation_unknown(command);
         };
-        let enquiry = matches!(
-            request.requested_action,
-            Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry)
-        );
+        let enquiry =
+            matches!(request.requested_action, Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry));
         let key = (request.session_id.clone(), request.request_number);
         if enquiry || self.answered.contains_key(&key) || !self.unknown.insert(key) {
             return;

@@ -59,7 +59,8 @@ impl Auditor {
                     return Err(format!("{granted} are granted with {} available", account.available()));
                 }
             }
-            if told.billable != meter.billed && told.result_code.is_success() {
+            let told_all = session.open_fates == 0;
+            if told_all && told.billable != meter.billed && told.result_code.is_success() {
                 return Err(format!("{} is said to be billed, it is {}", told.billable, meter.billed));
             }
             if told.final_unit.is_some() {
@@ -70,7 +71,9 @@ impl Auditor {
                 let waits = request.units.len() > 1;
                 if checked && !waits && one_more <= account.available() {
                     let available = account.available();
-                    return Err(format!("said to be the last grant, and {available} are available for {one_more} more"));
+                    return Err(format!(
+                        "said to be the last grant, and {available} are available for {one_more} more"
+                    ));
                 }
                 if session.mode == ChargingMode::Postpaid && !policy && account.open_fates == 0 && !account.limited {
                     return Err("postpaid has a last grant".to_owned());
@@ -155,7 +158,10 @@ impl Auditor {
                 });
                 let least = least.min().unwrap_or(0);
                 if least <= account.available() {
-                    return Err(format!("denied for want of credit; {} are available for {least}", account.available()));
+                    return Err(format!(
+                        "denied for want of credit; {} are available for {least}",
+                        account.available()
+                    ));
                 }
                 Ok(())
             }

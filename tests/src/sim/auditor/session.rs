@@ -114,8 +114,7 @@ impl Session {
     pub fn take(&mut self, request: &ChargingRequest, answer: &ChargingAnswer, now: UtcMs, terms: Terms) {
         let number = request.request_number;
         let closing = request.operation == Operation::Termination;
-        let late = number < self.last_number
-            && (request.operation == Operation::Update || self.stage == Stage::Closed);
+        let late = number < self.last_number && (request.operation == Operation::Update || self.stage == Stage::Closed);
         self.answered = self.answered.or(request.answer_time);
         if request.operation == Operation::Event {
             self.event(request);
