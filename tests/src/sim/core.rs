@@ -324,6 +324,12 @@ impl Core {
         let Some(store) = &self.store else { return Ok(()) };
         let disk = self.disk.fork();
         disk.crash(a_crash(stage));
+        if disk.content("books.previous").is_some() && stage.dice.per_mille(300) {
+            // A disk that has damaged the newest snapshot: the one before it and the log are enough.
+            let offset = usize::try_from(stage.roll(20, 60)).unwrap_or(0);
+            let damaged = disk.flip("books", offset, 1);
+            stage.tell(|| format!("a copy of the disk has a damaged snapshot: {damaged}"));
+        }
         let open =
             || DurableBooks::open(Arc::new(disk.clone())).map_err(|error| format!("a copy of the disk: {error:?}"));
         let first = open()?.books().clone();

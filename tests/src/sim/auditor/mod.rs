@@ -363,8 +363,12 @@ impl Auditor {
     }
 }
 
-/// Whether a copy asks for the same; whether it is one does not count.
+/// Whether a copy asks for the same. Whether it is one, its route, when it was made and what the client keeps with it do not count.
 fn same_content(first: &ChargingRequest, again: &ChargingRequest) -> bool {
-    let plain = |request: &ChargingRequest| ChargingRequest { retransmission: false, ..request.clone() };
+    let plain = |request: &ChargingRequest| {
+        let event_time = if request.operation == Operation::Event { request.event_time } else { UtcMs::default() };
+        let (retransmission, service_information, client_state) = (false, None, Vec::new());
+        ChargingRequest { retransmission, service_information, client_state, event_time, ..request.clone() }
+    };
     plain(first) == plain(again)
 }
