@@ -170,7 +170,9 @@ impl Core {
             stage.tell(|| format!("{session} expires: {:?}", summary.cost));
             auditor.swept(&summary, &store.books().drawn(session), now)?;
         }
-        for session in auditor.maybe_expired(now) {
+        let mut asked = auditor.resolved();
+        asked.extend(auditor.maybe_expired(now));
+        for session in asked {
             // Settled by the process before, which told nobody that it was open.
             let summary = store.books().session(&session).ok_or_else(|| format!("session {session} is lost"))?;
             auditor.session_says(&summary, &store.books().drawn(&session), now)?;

@@ -56,6 +56,8 @@ pub(crate) struct Auditor {
     unknown_operations: BTreeSet<String>,
     deadlines: BTreeSet<(UtcMs, SessionId)>,
     touched: BTreeSet<String>,
+    /// Sessions of which a fate has become known.
+    resolved: BTreeSet<SessionId>,
     /// Expired before anybody heard that they were open.
     early: BTreeMap<SessionId, (SessionSummary, Vec<BalanceDraw>, UtcMs)>,
     records: Records,
@@ -78,6 +80,7 @@ impl Auditor {
             unknown_operations: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             touched: BTreeSet::new(),
+            resolved: BTreeSet::new(),
             early: BTreeMap::new(),
             records: Records::default(),
             answers: 0,
@@ -220,7 +223,7 @@ impl Auditor {
             return Ok(());
         };
         let due = session.stage == Stage::Open && session.deadline.is_some_and(|deadline| deadline <= now);
-        if !due && session.open_fates == 0 {
+        if !due && session.open_fates == 0 && !session.vague {
             return Err(format!(
                 "{id} expired at {now:?}, due is {:?}, and it is {:?}",
                 session.deadline, session.stage
@@ -245,6 +248,11 @@ impl Auditor {
     /// Sessions that may have expired without anybody having been told.
     pub fn maybe_expired(&self, now: UtcMs) -> Vec<SessionId> {
         self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Sessions that a fate has become known of since the last look: a query tells where they stand.
+    pub fn resolved(&mut self) -> BTreeSet<SessionId> {
+        std::mem::take(&mut self.resolved)
     }
 
     /// What a query about a session answers.
@@ -289,6 +297,8 @@ impl Auditor {
     fn fate_known(&mut self, id: &SessionId, request: &ChargingRequest) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.open_fates = session.open_fates.saturating_sub(1);
+            session.vague = true;
+            self.resolved.insert(id.clone());
         }
         if let Some(account) = self.account_of(request).and_then(|id| self.accounts.get_mut(&id)) {
             account.open_fates = account.open_fates.saturating_sub(1);

@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub drawn: BTreeMap<Box<str>, i128>,
     /// Requests of it whose fate is not known.
     pub open_fates: u32,
+    /// The last answer was decided before a crash, nobody knows when: the deadline may be earlier.
+    pub vague: bool,
 }
 
 /// How long things take, by the core's settings.
@@ -87,6 +89,7 @@ impl Session {
             told: 0,
             drawn: BTreeMap::new(),
             open_fates: 0,
+            vague: false,
         }
     }
 
@@ -113,6 +116,7 @@ impl Session {
     /// Takes in a request and the answer it got at `now`; both belong to this session and the key is new.
     pub fn take(&mut self, request: &ChargingRequest, answer: &ChargingAnswer, now: UtcMs, terms: Terms) {
         let number = request.request_number;
+        self.vague = false;
         let closing = request.operation == Operation::Termination;
         let late = number < self.last_number && (request.operation == Operation::Update || self.stage == Stage::Closed);
         self.answered = self.answered.or(request.answer_time);
