@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-core soak-agent soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
+.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 	$(CARGO) build -p tollkeeper -p demo
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
+
+sim: ## agents, clients and core in simulated time, with faults and an auditor: SEEDS=200 of them, FROM=0, or one SEED= with its last steps
+	$(CARGO) run --workspace --bin sim -- $(if $(SEED),--seed $(SEED),--from $(or $(FROM),0) --seeds $(or $(SEEDS),200)) $(if $(TRACE),--trace $(TRACE))
 
 soak: soak-seeds soak-core soak-agent soak-kinesis soak-e2e ## the long runs, one after the other
 

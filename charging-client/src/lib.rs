@@ -20,5 +20,5 @@ pub use client::{AwaitedAnswer, Client, ClientConfig, Recovered};
 pub use failure::{ChargingFailure, FailureCause};
 pub use grpc::{AccessError, CoreAccess, GrpcConfig, GrpcConfigError, GrpcTransport};
 pub use metrics::{ClientMetrics, Count, TransportMetrics};
-pub use outbox::OutboxError;
+pub use outbox::{Kept, Loaded, OutboxBook, OutboxError};
 pub use transport::{ChargingTransport, NotificationStream, Ready, TransportFuture};

@@ -109,6 +109,13 @@ impl FaultStorage {
         Self::default()
     }
 
+    /// A second disk with the same files, durable and not, and the same faults to come: what happens to one is not seen on the
+    /// other. For looking at what a crash now would leave, without one.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { disk: Arc::new(Mutex::new(self.disk().clone())) }
+    }
+
     /// Crashes and restarts the process or the machine: open files and locks are gone (their use fails from now on), faults planned are
     /// forgotten, and of what was not synced only what `crash` says is left.
     pub fn crash(&self, crash: Crash) {
@@ -167,6 +174,13 @@ impl FaultStorage {
     /// Limits the disk to so many octets in all files; `None` lifts the limit.
     pub fn set_capacity(&self, bytes: Option<usize>) {
         self.disk().capacity = bytes;
+    }
+
+    /// Octets in all files as they are seen: what [`FaultStorage::set_capacity`] leaves no room beyond.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        let disk = self.disk();
+        disk.names.values().filter_map(|id| disk.inodes.get(id)).map(|inode| inode.current.len()).sum()
     }
 
     /// How often `operation` was called since the start or the last crash.

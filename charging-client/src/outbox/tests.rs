@@ -4,6 +4,7 @@ use segment_log::fault::{Crash, FaultStorage};
 use types::charging::{ChargingMode, ChargingRequest, Operation, Service, UnitUsage, Units};
 use types::{ClientId, SessionId, Tenant, UtcMs};
 
+use super::entry::Entry;
 use super::*;
 
 fn request(session: u64) -> ChargingRequest {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Crash, CrashPoint, Failure};
 use crate::storage::Operation;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Disk {
     pub inodes: BTreeMap<u64, Inode>,
     /// Names as they are seen.
@@ -35,7 +35,7 @@ pub(super) struct Disk {
     sequence: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Inode {
     pub durable: Vec<u8>,
     pub current: Vec<u8>,
@@ -44,7 +44,7 @@ pub(super) struct Inode {
 }
 
 /// A failure to come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fault {
     pub operation: Operation,
     pub remaining: usize,

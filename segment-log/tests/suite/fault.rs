@@ -1,7 +1,9 @@
 //! The failing disk keeps its own promises; otherwise the other tests would prove little.
 
+use std::sync::Arc;
+
 use segment_log::fault::{Crash, Failure, FaultStorage};
-use segment_log::{Operation, Storage};
+use segment_log::{Log, Operation, Options, Storage};
 
 fn names(disk: &FaultStorage) -> Vec<String> {
     disk.list().unwrap()
@@ -104,4 +106,22 @@ fn a_spoiled_write_succeeds_and_is_wrong() {
     disk.heal();
     file.write_at(b"abc", 3).unwrap();
     assert_eq!(disk.content("f").unwrap(), b"abcabcabc");
+}
+
+#[test]
+fn a_fork_is_a_disk_of_its_own() {
+    let disk = FaultStorage::new();
+    let (mut log, _) = Log::open(Arc::new(disk.clone()), Options::default()).expect("opens");
+    log.append(b"kept").expect("appended");
+    log.commit().expect("committed");
+    disk.set_capacity(Some(disk.used()));
+    let fork = disk.fork();
+    assert_eq!(fork.used(), disk.used());
+    fork.crash(Crash::DropUnsynced);
+    let (mut other, recovered) = Log::open(Arc::new(fork), Options::default()).expect("the lock is the other disk's");
+    assert_eq!(recovered.next.index(), 1);
+    other.append(b"unseen").expect("appended");
+    other.commit().expect("committed");
+    assert_eq!((log.durable().index(), other.durable().index()), (1, 2));
+    assert_eq!(log.append(b"next").expect("alive").index(), 1);
 }

@@ -7,7 +7,7 @@
 //! Records for it come from [`calls`].
 
 pub mod calls;
-mod dice;
+pub(crate) mod dice;
 mod limits;
 mod operations;
 mod plan;

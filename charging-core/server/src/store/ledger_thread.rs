@@ -15,7 +15,7 @@ use types::UtcMs;
 
 use super::hub::Hub;
 use super::tariff_notices::TariffNotices;
-use super::{CoreError, Decided, Request, entry, recovery, snapshot};
+use super::{CoreError, Decided, Request, durable, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 
@@ -130,9 +130,8 @@ impl LedgerThread {
                 if self.is_full() {
                     return Err(CoreError::DiskFull);
                 }
-                let payload = entry::encode(&decision.changes).expect("invariant: changes are plain data");
-                match self.log.append(&payload) {
-                    Ok(_) => {}
+                match durable::write(&mut self.books, &mut self.log, &decision.changes) {
+                    Ok(()) => {}
                     Err(Error::BatchFull { .. }) if self.log.pending_records() > 0 => {
                         // Should there be no room for the batch, this command is decided again without it.
                         self.commit(std::mem::take(batch));
@@ -141,8 +140,6 @@ impl LedgerThread {
                     Err(Error::RecordTooLong { bytes, limit }) => return Err(CoreError::TooLarge { bytes, limit }),
                     Err(error) => stop_process(&error),
                 }
-                let applied = self.books.apply_all(&decision.changes);
-                applied.expect("invariant: what was decided on the books applies to them");
                 batch.changes.extend(decision.changes);
             }
             batch.commands += 1;
@@ -237,9 +234,7 @@ impl LedgerThread {
 
     /// The batch is not on the disk, so it must not be in the books either.
     fn read_again(&mut self) {
-        let reread =
-            snapshot::read(&**self.log.storage()).and_then(|kept| recovery::replay(kept.books, &self.log, kept.at));
-        match reread {
+        match durable::read_again(&self.log) {
             Ok(books) => self.books = books,
             Err(error) => stop_process(&error),
         }

@@ -4,6 +4,7 @@
 //! appends the changes, calls fdatasync once, and only then answers. Batches grow with the load by themselves. A failed
 //! fsync ends the process; a disk without room takes the batch back, and the books are read again from what is durable.
 
+mod durable;
 pub(crate) mod entry;
 mod hub;
 mod ledger_thread;
@@ -28,6 +29,7 @@ use crate::config::CoreConfig;
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 use crate::tariffs::{TariffError, Tariffs};
+pub use durable::DurableBooks;
 use hub::Hub;
 pub use hub::Subscription;
 

@@ -5,6 +5,7 @@ mod accounts;
 mod balances;
 mod charging;
 mod disk;
+mod durable;
 mod expiry;
 mod network;
 mod parallel;

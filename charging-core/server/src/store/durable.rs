@@ -1,0 +1,104 @@
+//! The books and the log they are made of, without thread, queue or clock: decide, append, apply, commit, recover.
+//!
+//! The ledger thread does its work through the functions here, with what is queued and the wall clock; [`DurableBooks`] is the
+//! same for whoever brings commands and time along, such as the simulation in `tests`. Refuses nothing by itself: what cannot
+//! be decided is an outcome, what the disk says is an error.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ledger::{Books, Change, Command, Decision, Pricing, Settings, decide};
+use segment_log::{Error, Log, Position, Storage};
+use types::UtcMs;
+
+use super::{CoreError, entry, recovery, snapshot};
+
+/// The books in memory and their log. Nothing decided may be told to anybody before [`DurableBooks::commit`] says true.
+#[derive(Debug)]
+pub struct DurableBooks {
+    books: Books,
+    log: Log,
+    snapshot_at: Position,
+}
+
+impl DurableBooks {
+    /// Opens the log in `storage`, which locks it, and recovers: the snapshot, then every change after it.
+    ///
+    /// # Errors
+    /// As [`super::Core::start`], the tariffs aside.
+    pub fn open(storage: Arc<dyn Storage>) -> Result<Self, CoreError> {
+        let recovery::Opened { books, log, snapshot_at } = recovery::open(storage)?;
+        Ok(Self { books, log, snapshot_at })
+    }
+
+    /// The books with everything decided, durable or not.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// Decides a command at `now`, and appends and applies what follows from it.
+    ///
+    /// # Errors
+    /// [`Error::BatchFull`]: commit, then decide again. Others as [`Log::append`]. Nothing is changed by an error.
+    pub fn decide(
+        &mut self,
+        pricing: &dyn Pricing,
+        settings: &Settings,
+        command: &Command,
+        now: UtcMs,
+    ) -> Result<Decision, Error> {
+        let decision = decide(&self.books, pricing, settings, command, now);
+        if !decision.changes.is_empty() {
+            write(&mut self.books, &mut self.log, &decision.changes)?;
+        }
+        Ok(decision)
+    }
+
+    /// Makes durable what was decided. False: the disk has no room, and the books are as before the batch.
+    ///
+    /// # Errors
+    /// What the disk says: the process must stop, and what is on the disk shows at the next opening.
+    pub fn commit(&mut self) -> Result<bool, CoreError> {
+        match self.log.commit() {
+            Ok(_) => Ok(true),
+            Err(Error::NoSpace { .. }) => {
+                self.books = read_again(&self.log)?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Log records since the last snapshot.
+    pub fn records_since_snapshot(&self) -> u64 {
+        self.log.durable().index().saturating_sub(self.snapshot_at.index())
+    }
+
+    /// Makes a snapshot of what is durable, from the files alone, and removes the log before the snapshot that was there.
+    ///
+    /// # Errors
+    /// What the disk says; the log is whole. The next one is due after as many records all the same.
+    pub fn snapshot(&mut self) -> Result<(), CoreError> {
+        let until = self.log.durable();
+        self.snapshot_at = until;
+        let made = snapshot::make(self.log.storage(), until, &AtomicBool::new(false))?;
+        if let Some((_, previous)) = made {
+            self.log.truncate_front(previous)?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends decided changes to the log's batch and applies them. By an error nothing is changed.
+pub(super) fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Error> {
+    let payload = entry::encode(changes).expect("invariant: changes are plain data");
+    log.append(&payload)?;
+    books.apply_all(changes).expect("invariant: what was decided on the books applies to them");
+    Ok(())
+}
+
+/// The books as the disk has them: a batch that is not there must not be in them either.
+pub(super) fn read_again(log: &Log) -> Result<Books, CoreError> {
+    let kept = snapshot::read(&**log.storage())?;
+    recovery::replay(kept.books, log, kept.at)
+}

@@ -1,0 +1,105 @@
+//! The books and their log without a thread: what the ledger thread and the simulation have in common.
+
+use std::sync::Arc;
+
+use charging_server::{DurableBooks, TariffConfig, TariffPricing, Tariffs};
+use ledger::{Books, Command, CreateAccount, Outcome, Settings, Transfer};
+use segment_log::fault::{Crash, FaultStorage};
+use types::{Money, UtcMs};
+
+use crate::rig::{key, write_tariff};
+
+const NOW: UtcMs = UtcMs(1_795_300_000_000);
+
+struct Desk {
+    disk: FaultStorage,
+    store: DurableBooks,
+    pricing: TariffPricing,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_tariff(&folder.path().join("tariff"), "0.01");
+        let config = TariffConfig { folder: Some(folder.path().join("tariff")), ..TariffConfig::default() };
+        let tariffs = Tariffs::open(&folder.path().join("kept"), &config, 0).expect("a tariff");
+        let disk = FaultStorage::new();
+        // From the start, so that the log does not reserve a whole segment.
+        disk.set_capacity(Some(100_000));
+        let store = DurableBooks::open(Arc::new(disk.clone())).expect("opens");
+        Self { disk, store, pricing: TariffPricing::new(Arc::new(tariffs)) }
+    }
+
+    fn decide(&mut self, command: &Command) -> Outcome {
+        self.store.decide(&self.pricing, &Settings::default(), command, NOW).expect("decided").outcome
+    }
+
+    fn top_up(&mut self, number: u32) -> Outcome {
+        let operation_id = format!("op {number}").into();
+        let amount = Money::from_units(1);
+        self.decide(&Command::TopUp(Transfer { account: key("a"), operation_id, amount, currency: None }))
+    }
+
+    fn account(&mut self) {
+        let currency = "EUR".parse().expect("a currency");
+        let create =
+            CreateAccount { key: key("a"), currency, identities: vec![], low_balance_limit: None, credit_limit: None };
+        self.decide(&Command::CreateAccount(Box::new(create)));
+        assert!(self.store.commit().expect("a good disk"));
+    }
+
+    fn again(mut self) -> (Books, Self) {
+        let before = self.store.books().clone();
+        self.disk.crash(Crash::DropUnsynced);
+        drop(self.store);
+        self.store = DurableBooks::open(Arc::new(self.disk.clone())).expect("recovers");
+        (before, self)
+    }
+}
+
+#[test]
+fn what_is_committed_is_there_again_and_nothing_else() {
+    let mut desk = Desk::new();
+    desk.account();
+    desk.top_up(1);
+    assert!(desk.store.commit().expect("a good disk"));
+    let durable = desk.store.books().clone();
+    desk.top_up(2);
+    let (before, desk) = desk.again();
+    assert_ne!(before, durable);
+    assert_eq!(*desk.store.books(), durable);
+}
+
+#[test]
+fn a_batch_without_room_is_not_in_the_books() {
+    let mut desk = Desk::new();
+    desk.account();
+    let before = desk.store.books().clone();
+    desk.disk.set_capacity(Some(desk.disk.used()));
+    desk.top_up(1);
+    assert!(!desk.store.commit().expect("a full disk is no failure"));
+    assert_eq!(*desk.store.books(), before);
+    desk.disk.set_capacity(None);
+    desk.top_up(1);
+    assert!(desk.store.commit().expect("a good disk"));
+    let (before, desk) = desk.again();
+    assert_eq!(*desk.store.books(), before);
+}
+
+#[test]
+fn snapshots_take_the_place_of_the_log() {
+    let mut desk = Desk::new();
+    desk.account();
+    for number in 0..20 {
+        desk.top_up(number);
+        assert!(desk.store.commit().expect("a good disk"));
+        if number % 6 == 5 {
+            assert_eq!(desk.store.records_since_snapshot(), if number == 5 { 7 } else { 6 });
+            desk.store.snapshot().expect("a snapshot");
+            assert_eq!(desk.store.records_since_snapshot(), 0);
+        }
+    }
+    let (before, desk) = desk.again();
+    assert_eq!(*desk.store.books(), before);
+    assert_eq!(desk.store.records_since_snapshot(), 2);
+}
