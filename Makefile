@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
+.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-kinesis soak-e2e fuzz bench-call-machine bench-core bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
 
 bench-call-machine: ## the call machine: inputs a second, bytes a call
 	$(CARGO) bench -p benches --bench call_machine
+
+bench-core: ## the charging core: durable decisions, ChargeStream and Charge a second, memory and restart of a million accounts
+	$(CARGO) run --release -p benches --bin core_load
 
 bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 	$(CARGO) bench -p benches --bench esl_decode

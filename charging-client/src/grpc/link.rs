@@ -8,13 +8,14 @@ use std::time::Duration;
 use charging_proto::{TokenChannel, v1};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use types::SessionId;
 use types::charging::{ChargingAnswer, ChargingRequest};
 
 use crate::failure::{ChargingFailure, FailureCause};
 use crate::metrics::TransportMetrics;
 
 type Outcome = Result<ChargingAnswer, ChargingFailure>;
-type Key = (String, u32);
+type Key = (SessionId, u32);
 
 struct InFlight {
     /// Tells this attempt from a later one under the same key.
@@ -52,10 +53,10 @@ impl Link {
 
     /// One attempt. `timeout` is only told; `deadline` counts.
     pub(super) async fn charge(&self, request: ChargingRequest, deadline: Instant, timeout: Duration) -> Outcome {
+        let key = (request.session_id.clone(), request.request_number);
         let wire = v1::ChargingDataRequest::from(request);
-        let key = (wire.session_id.clone(), wire.request_number);
         let (reply, answer) = oneshot::channel();
-        let Some(_attempt) = self.register(key, reply) else {
+        let Some(mut attempt) = self.register(key, reply) else {
             return Err(ChargingFailure::NotSent { cause: FailureCause::Disconnected });
         };
         let answers_before = self.answers.load(Ordering::Acquire);
@@ -66,7 +67,10 @@ impl Link {
         }
         self.metrics.requests_sent.add_one();
         match timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => {
+                attempt.answered = true;
+                outcome
+            }
             Ok(Err(_)) => Err(ChargingFailure::UnknownFate { cause: FailureCause::Disconnected }),
             Err(_) => {
                 self.metrics.timeouts.add_one();
@@ -83,7 +87,7 @@ impl Link {
     pub(super) fn answered(&self, wire: v1::ChargingDataResponse) {
         self.answers.fetch_add(1, Ordering::AcqRel);
         self.metrics.answers.add_one();
-        let key = (wire.session_id.clone(), wire.request_number);
+        let key = (SessionId::from(wire.session_id.as_str()), wire.request_number);
         let Some(attempt) = self.lock().as_mut().and_then(|in_flight| in_flight.remove(&key)) else {
             self.metrics.answers_unmatched.add_one();
             return;
@@ -118,7 +122,7 @@ impl Link {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         self.lock().as_mut()?.insert(key.clone(), InFlight { ticket, reply });
         self.metrics.in_flight.add_one();
-        Some(Attempt { link: self, key, ticket })
+        Some(Attempt { link: self, key, ticket, answered: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<Key, InFlight>>> {
@@ -131,12 +135,15 @@ struct Attempt<'a> {
     link: &'a Link,
     key: Key,
     ticket: u64,
+    /// Whoever answered it has removed it.
+    answered: bool,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.link.metrics.in_flight.subtract_one();
-        if let Some(in_flight) = self.link.lock().as_mut()
+        if !self.answered
+            && let Some(in_flight) = self.link.lock().as_mut()
             && in_flight.get(&self.key).is_some_and(|attempt| attempt.ticket == self.ticket)
         {
             in_flight.remove(&self.key);

@@ -125,8 +125,18 @@ impl Hash {
         }
     }
 
+    /// The same as [`Self::bytes`], in one step for the zeros at the end: most numbers are small.
+    fn padded<const N: usize>(&mut self, bytes: [u8; N]) {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let (used, zeros) = bytes.split_at(used);
+        self.bytes(used);
+        if let Some(power) = POWERS.get(zeros.len()) {
+            self.0 = self.0.wrapping_mul(*power);
+        }
+    }
+
     pub fn number(&mut self, number: u64) {
-        self.bytes(&number.to_le_bytes());
+        self.padded(number.to_le_bytes());
     }
 
     fn count(&mut self, count: usize) {
@@ -150,13 +160,24 @@ impl Hash {
 
     fn optional_time(&mut self, time: Option<UtcMs>) {
         self.number(u64::from(time.is_some()));
-        self.bytes(&time.unwrap_or_default().0.to_le_bytes());
+        self.padded(time.unwrap_or_default().0.to_le_bytes());
     }
 
     pub fn money(&mut self, amount: Money) {
-        self.bytes(&amount.nanos().to_le_bytes());
+        self.padded(amount.nanos().to_le_bytes());
     }
 }
+
+/// Of the prime, from 0 up to the octets of an amount.
+const POWERS: [u128; 17] = {
+    let mut powers = [1_u128; 17];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1].wrapping_mul(Hash::PRIME);
+        at += 1;
+    }
+    powers
+};
 
 fn hash_usage(hash: &mut Hash, usage: &UnitUsage) {
     hash.number(u64::from(usage.rating_group));
@@ -274,6 +295,18 @@ mod tests {
     fn the_hash_is_fnv_1a_for_ever() {
         assert_eq!(Fingerprint::of(|_| {}).0, 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         assert_eq!(Fingerprint::of(|hash| hash.bytes(b"a")).0, 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+    }
+
+    #[test]
+    fn zeros_at_the_end_count_as_any_octet() {
+        for number in [0, 1, 0xff, 0x0100, 0x00ff_0000_0000, 1 << 63, u64::MAX] {
+            let slowly = Fingerprint::of(|hash| hash.bytes(&number.to_le_bytes()));
+            assert_eq!(Fingerprint::of(|hash| hash.number(number)), slowly, "{number}");
+            for amount in [i128::from(number), -i128::from(number), i128::from(number) << 64] {
+                let slowly = Fingerprint::of(|hash| hash.bytes(&amount.to_le_bytes()));
+                assert_eq!(Fingerprint::of(|hash| hash.money(Money::from_nanos(amount))), slowly, "{amount}");
+            }
+        }
     }
 
     #[test]

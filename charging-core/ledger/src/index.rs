@@ -88,7 +88,9 @@ impl Eq for IdentityIndex {}
 
 impl From<Vec<(u32, u32)>> for IdentityIndex {
     fn from(all: Vec<(u32, u32)>) -> Self {
-        let mut index = Self::default();
+        // All the room at once: growing would move everything again and again.
+        let places = (all.len() + 1).saturating_mul(8).div_ceil(7).next_power_of_two().max(16);
+        let mut index = Self { places: vec![Place::default(); places], taken: 0 };
         all.into_iter()
             .filter(|(_, account)| *account != 0)
             .for_each(|(tag, account)| index.put(Place { tag, account }));

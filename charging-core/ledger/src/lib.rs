@@ -22,6 +22,7 @@ mod policy;
 mod pricing;
 mod session;
 mod settings;
+mod stored_answer;
 
 pub use account::{AccountKey, AccountView, HISTORY_LENGTH, Movement, MovementKind};
 pub use balance::{

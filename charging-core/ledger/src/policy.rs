@@ -157,12 +157,13 @@ impl PolicyDenial {
 
 impl Policy {
     /// The limits that apply to an account with its own ones.
-    pub(crate) fn with(&self, own: Option<&AccountLimits>) -> Policy {
-        let Some(own) = own else { return self.clone() };
-        let rule_of = |class: &DestinationClass| {
-            let its_own = own.destinations.iter().find(|(name, _)| *name == class.class);
-            DestinationClass { rule: its_own.map_or(class.rule, |(_, rule)| *rule), ..class.clone() }
-        };
+    pub(crate) fn with(&self, own: &AccountLimits) -> Policy {
+        let rule_of = |class: &DestinationClass| DestinationClass { rule: class.rule_with(own), ..class.clone() };
+        Policy { destinations: self.destinations.iter().map(rule_of).collect(), ..self.amounts_with(own) }
+    }
+
+    /// The same without the classes of destinations, which are many; [`Policy::rule_for`] knows them.
+    pub(crate) fn amounts_with(&self, own: &AccountLimits) -> Policy {
         Policy {
             maximum_sessions: own.maximum_sessions.or(self.maximum_sessions),
             maximum_new_sessions_per_minute: own
@@ -171,25 +172,33 @@ impl Policy {
             maximum_cost_per_call: own.maximum_cost_per_call.or(self.maximum_cost_per_call),
             maximum_cost_per_hour: own.maximum_cost_per_hour.or(self.maximum_cost_per_hour),
             maximum_cost_per_day: own.maximum_cost_per_day.or(self.maximum_cost_per_day),
-            destinations: self.destinations.iter().map(rule_of).collect(),
+            destinations: Vec::new(),
         }
     }
 
-    /// The rule for a called number: that of the class with the longest prefix of it.
-    pub(crate) fn rule_for(&self, called: Option<&str>) -> DestinationRule {
+    /// The rule for a called number: that of the class with the longest prefix of it, or the account's own for that class.
+    pub(crate) fn rule_for(&self, called: Option<&str>, own: Option<&AccountLimits>) -> DestinationRule {
         let Some(called) = called else { return DestinationRule::Allowed };
         let longest = |class: &DestinationClass| {
             let fitting = class.prefixes.iter().filter(|prefix| has_prefix(called, [*prefix]));
             fitting.map(|prefix| prefix.trim_start_matches('+').len()).max()
         };
-        let found = self.destinations.iter().filter_map(|class| longest(class).map(|length| (length, class.rule)));
+        let found = self.destinations.iter().filter_map(|class| longest(class).map(|length| (length, class)));
         // Of two classes that name the same prefix the first one counts.
-        found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or_else(Default::default, |it| it.1)
+        let class = found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, class)| class);
+        class.map_or_else(Default::default, |class| own.map_or(class.rule, |own| class.rule_with(own)))
     }
 
     /// True when costs over time must be counted.
     pub(crate) fn counts_cost(&self) -> bool {
         self.maximum_cost_per_hour.is_some() || self.maximum_cost_per_day.is_some()
+    }
+}
+
+impl DestinationClass {
+    fn rule_with(&self, own: &AccountLimits) -> DestinationRule {
+        let its_own = own.destinations.iter().find(|(name, _)| *name == self.class);
+        its_own.map_or(self.rule, |(_, rule)| *rule)
     }
 }
 
@@ -325,12 +334,13 @@ mod tests {
             ("+33", DestinationRule::Allowed),
         ];
         for (called, rule) in rows {
-            assert_eq!(policy.rule_for(Some(called)), rule, "{called}");
+            assert_eq!(policy.rule_for(Some(called), None), rule, "{called}");
         }
         let own = AccountLimits {
             destinations: vec![("premium".into(), DestinationRule::Allowed)],
             ..AccountLimits::default()
         };
-        assert_eq!(policy.with(Some(&own)).rule_for(Some("+49900123")), DestinationRule::Allowed);
+        assert_eq!(policy.rule_for(Some("+49900123"), Some(&own)), DestinationRule::Allowed);
+        assert_eq!(policy.with(&own).rule_for(Some("+49900123"), None), DestinationRule::Allowed);
     }
 }

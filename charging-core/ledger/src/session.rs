@@ -1,15 +1,12 @@
 //! A charging session as it is kept: its groups with their meters, and the answers given under its keys.
 
 use serde::{Deserialize, Serialize};
-use types::charging::{
-    ChargingAnswer, ChargingMode, Cost, FailureHandling, Notification, ResultCode, Service, SessionPhase,
-    SessionSummary, UnitAnswer, Units,
-};
+use types::charging::{ChargingMode, Cost, Service, SessionPhase, SessionSummary, Units};
 use types::{ClientId, Currency, Money, SessionId, UtcMs};
 
 use crate::account::AccountKey;
-use crate::fingerprint::Fingerprint;
 use crate::pricing::RateKey;
+use crate::stored_answer::StoredAnswer;
 
 /// Most usage of one group in one session, in its unit: 2^50 (35 000 years, a petabyte). More is refused, so that
 /// prices stay far inside `i128`.
@@ -79,56 +76,6 @@ pub(crate) struct Session {
     /// By request number.
     pub answers: Vec<StoredAnswer>,
     pub client_state: Box<[u8]>,
-}
-
-/// An answer without what its session already says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredAnswer {
-    pub request_number: u32,
-    pub fingerprint: Fingerprint,
-    result_code: ResultCode,
-    failure_handling: FailureHandling,
-    session_failover: bool,
-    low_balance: bool,
-    units: Box<[UnitAnswer]>,
-    cost: Option<Cost>,
-    remaining_balance: Option<Money>,
-    notifications: Box<[Notification]>,
-}
-
-impl StoredAnswer {
-    pub fn new(fingerprint: Fingerprint, answer: &ChargingAnswer) -> Self {
-        Self {
-            request_number: answer.request_number,
-            fingerprint,
-            result_code: answer.result_code,
-            failure_handling: answer.failure_handling,
-            session_failover: answer.session_failover,
-            low_balance: answer.low_balance,
-            units: answer.units.clone().into(),
-            cost: answer.cost,
-            remaining_balance: answer.remaining_balance,
-            notifications: answer.notifications.clone().into(),
-        }
-    }
-
-    /// The answer as it was given.
-    pub fn restore(&self, session_id: &SessionId) -> ChargingAnswer {
-        ChargingAnswer {
-            session_id: session_id.clone(),
-            request_number: self.request_number,
-            result_code: self.result_code,
-            units: self.units.to_vec(),
-            cost: self.cost,
-            remaining_balance: self.remaining_balance,
-            low_balance: self.low_balance,
-            failure_handling: self.failure_handling,
-            session_failover: self.session_failover,
-            notifications: self.notifications.to_vec(),
-            release_cause: None,
-            drawn: Vec::new(),
-        }
-    }
 }
 
 impl Session {

@@ -11,6 +11,7 @@ use crate::plan::{Plan, Query, Refusal};
 use crate::rounding::Rounding;
 use crate::search::{Found, Search};
 use crate::spans::{NANOS_PER_MS, spans};
+use crate::window::Window;
 
 /// What applies to one session: found by [`Plan::resolve`], small and cheap to copy.
 ///
@@ -52,6 +53,12 @@ impl<'p> Rated<'p> {
             found: found?,
             plan_changes,
         })
+    }
+
+    /// The same as [`Plan::resolve_window`] from this start to `latest`, without another search; `query` must be the one
+    /// that this was found with.
+    pub fn until<'q>(&self, query: &Query<'q>, latest: UtcMs) -> Window<'p, 'q> {
+        Window::from(*self, query, latest)
     }
 
     /// What is charged for `usage`, tax included. Nothing used costs nothing, not even the connect fee.

@@ -22,7 +22,13 @@ pub struct Window<'p, 'q> {
 impl<'p, 'q> Window<'p, 'q> {
     pub(crate) fn new(plan: &'p Plan, query: &Query<'q>, earliest: UtcMs, latest: UtcMs) -> Result<Self, Refusal> {
         let query = Query { start: earliest, ..*query };
-        Ok(Self { query, latest: latest.max(earliest), earliest: plan.resolve(&query)? })
+        Ok(Self::from(plan.resolve(&query)?, &query, latest))
+    }
+
+    /// From what applies to the earliest start.
+    pub(crate) fn from(earliest: Rated<'p>, query: &Query<'q>, latest: UtcMs) -> Self {
+        let query = Query { start: earliest.start(), ..*query };
+        Self { query, latest: latest.max(query.start), earliest }
     }
 
     /// What applies to a start at the window's earliest instant.

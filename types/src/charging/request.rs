@@ -1,5 +1,7 @@
 //! What a client asks of the core.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::service::{Service, ServiceInformation};
@@ -121,7 +123,7 @@ pub struct SubscriberId {
 
 impl SubscriberId {
     /// An identity that is our own account id.
-    pub fn account(id: impl Into<Box<str>>) -> Self {
+    pub fn account(id: impl Into<Arc<str>>) -> Self {
         Self { kind: SubscriberIdKind::Private, value: Number::new(id) }
     }
 }

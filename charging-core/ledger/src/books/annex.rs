@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use types::charging::{BalanceDraw, ChargingAnswer};
 use types::{Money, ReleaseCause, SessionId, UtcMs};
 
+use super::by_account::ByAccount;
 use super::{ApplyError, Books};
 use crate::account::{AccountKey, Movement, MovementKind};
 use crate::balance::{
@@ -28,9 +29,9 @@ pub(crate) struct Annex {
     /// By session and request number.
     pub details: BTreeMap<(SessionId, u32), AnswerDetails>,
     /// By account number.
-    pub limits: BTreeMap<u32, AccountLimits>,
+    pub limits: ByAccount<AccountLimits>,
     /// By account number.
-    pub activity: BTreeMap<u32, Activity>,
+    pub activity: ByAccount<Activity>,
     /// What the rest of a session's grant may still cost, where limits over time apply.
     pub pledges: BTreeMap<SessionId, Money>,
     /// By account number.
@@ -98,11 +99,11 @@ impl Books {
     }
 
     pub(crate) fn own_limits(&self, account: u32) -> Option<&AccountLimits> {
-        self.annex.limits.get(&account)
+        self.annex.limits.get(account)
     }
 
     pub(crate) fn activity(&self, account: u32) -> Option<&Activity> {
-        self.annex.activity.get(&account)
+        self.annex.activity.get(account)
     }
 
     pub(crate) fn pledge_of(&self, session_id: &SessionId) -> Money {
@@ -205,7 +206,7 @@ impl Books {
         }
         account.balance += by_others;
         if !by_others.is_zero() {
-            let lines = history.entry(number).or_default();
+            let lines = history.or_insert_with(number, VecDeque::new);
             correct(lines, drawn.session_id.as_str(), at, by_others, account.balance);
         }
         for group in &drawn.groups {
@@ -228,7 +229,7 @@ impl Books {
         let session = self.sessions.get(&counted.session_id).ok_or_else(unknown)?;
         let key = session.account.as_ref().ok_or(ApplyError::UnknownAccount)?;
         let number = self.account_at(key).ok_or(ApplyError::UnknownAccount)?.number;
-        let activity = self.annex.activity.entry(number).or_default();
+        let activity = self.annex.activity.or_insert_with(number, Activity::default);
         activity.count(counted.at, counted.day, counted.cost, counted.started);
         if counted.pledged.is_zero() {
             self.annex.pledges.remove(&counted.session_id);

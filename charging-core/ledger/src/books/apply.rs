@@ -11,7 +11,8 @@ use crate::account::{Account, AccountKey, Extra, Movement, MovementKind, remembe
 use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
 use crate::index::identity_hash;
 use crate::names::Names;
-use crate::session::{Group, Session, StoredAnswer};
+use crate::session::{Group, Session};
+use crate::stored_answer::StoredAnswer;
 
 /// A change that does not fit the books: the log is not the continuation of this state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +89,7 @@ impl Books {
             Change::LimitsSet { account, limits } => {
                 let number = self.account_mut(account)?.number;
                 if **limits == crate::policy::AccountLimits::default() {
-                    self.annex.limits.remove(&number);
+                    self.annex.limits.remove(number);
                 } else {
                     self.annex.limits.insert(number, (**limits).clone());
                 }
@@ -154,7 +155,7 @@ impl Books {
         if !receipt.amount.is_zero() {
             let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
             // Most accounts have one line: room for one.
-            let lines = self.history.entry(number).or_insert_with(|| VecDeque::with_capacity(1));
+            let lines = self.history.or_insert_with(number, || VecDeque::with_capacity(1));
             remember(lines, movement);
         }
         self.operations_by_age.insert((*at, number, reference.clone()));
@@ -187,7 +188,7 @@ impl Books {
             answers: Vec::new(),
             client_state: Box::default(),
         };
-        self.sessions.insert(opened.session_id.clone(), session);
+        self.sessions.insert(opened.session_id.clone(), Box::new(session));
         Ok(())
     }
 
@@ -208,10 +209,15 @@ impl Books {
         let session = self.sessions.get_mut(&changed.session_id).ok_or_else(unknown)?;
         let before = (session.charged(), session.held());
         let keys_before = (session.deadline, session.ended);
+        let phase_before = session.phase;
         update_session(session, changed);
         let (charged, held) = (session.charged() - before.0, session.held() - before.1);
         let client_id = session.client_id.clone();
-        self.index_session(changed, &client_id, number, keys_before);
+        replace(&mut self.by_deadline, keys_before.0, changed.deadline, &changed.session_id);
+        replace(&mut self.by_end, keys_before.1, changed.ended, &changed.session_id);
+        if phase_before != changed.phase {
+            self.index_phase(changed, &client_id, number);
+        }
         if let Some(number) = number {
             self.move_money(number, changed, charged, held);
         }
@@ -224,32 +230,19 @@ impl Books {
         Ok(())
     }
 
-    fn index_session(
-        &mut self,
-        changed: &SessionChanged,
-        client_id: &ClientId,
-        account: Option<u32>,
-        keys_before: (Option<UtcMs>, Option<UtcMs>),
-    ) {
+    fn index_phase(&mut self, changed: &SessionChanged, client_id: &ClientId, account: Option<u32>) {
         let id = &changed.session_id;
-        let (deadline_before, end_before) = keys_before;
-        replace(&mut self.by_deadline, deadline_before, changed.deadline, id);
-        replace(&mut self.by_end, end_before, changed.ended, id);
         let open = changed.phase == SessionPhase::Open;
         let unsettled = open || changed.phase == SessionPhase::Expired;
-        let of_client = (client_id.clone(), id.clone());
         if unsettled {
-            self.unsettled_by_client.insert(of_client);
+            self.unsettled_by_client.insert(client_id, id);
         } else {
-            self.unsettled_by_client.remove(&of_client);
+            self.unsettled_by_client.remove(client_id, id);
         }
-        if let Some(number) = account {
-            let of_account = (number, id.clone());
-            if open {
-                self.open_by_account.insert(of_account);
-            } else {
-                self.open_by_account.remove(&of_account);
-            }
+        match account {
+            Some(number) if open => self.open_by_account.insert(number, id.clone()),
+            Some(number) => self.open_by_account.remove(number, id),
+            None => {}
         }
     }
 
@@ -267,7 +260,7 @@ impl Books {
         let kind = if charged.is_negative() { MovementKind::Refund } else { MovementKind::Charge };
         let reference = changed.session_id.as_str().into();
         let movement = Movement { at: changed.updated, kind, amount: -charged, reference, balance };
-        remember(self.history.entry(number).or_default(), movement);
+        remember(self.history.or_insert_with(number, || VecDeque::with_capacity(1)), movement);
     }
 
     fn store_answer(&mut self, answered: &Answered) -> Result<(), ApplyError> {
@@ -276,7 +269,11 @@ impl Books {
         let stored = StoredAnswer::new(answered.fingerprint, &answered.answer);
         match session.answers.binary_search_by_key(&stored.request_number, |answer| answer.request_number) {
             Ok(_) => {}
-            Err(at) => session.answers.insert(at, stored),
+            Err(at) => {
+                // There are millions of sessions, and most have few answers: no room for more.
+                session.answers.reserve_exact(1);
+                session.answers.insert(at, stored);
+            }
         }
         Ok(())
     }
@@ -310,7 +307,7 @@ impl Books {
             // An expired session that nobody ever came back for is final now.
             self.forget_notifications(&session.client_id, |notification| notification.session_id == id);
             self.annex.forget(&id);
-            self.unsettled_by_client.remove(&(session.client_id, id));
+            self.unsettled_by_client.remove(&session.client_id, &id);
         }
     }
 
@@ -370,12 +367,15 @@ fn update_session(session: &mut Session, changed: &SessionChanged) {
                     group.rate = rate.clone();
                 }
             }
-            (None, Some(rate)) => session.groups.push(Group {
-                rating_group: change.rating_group,
-                service_identifier: change.service_identifier,
-                rate: rate.clone(),
-                meter: change.meter,
-            }),
+            (None, Some(rate)) => {
+                session.groups.reserve_exact(1);
+                session.groups.push(Group {
+                    rating_group: change.rating_group,
+                    service_identifier: change.service_identifier,
+                    rate: rate.clone(),
+                    meter: change.meter,
+                });
+            }
             (None, None) => {}
         }
     }

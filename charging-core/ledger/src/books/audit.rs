@@ -101,24 +101,24 @@ impl Books {
     }
 
     fn check_holds(&self) -> Result<(), Imbalance> {
-        let mut by_account: BTreeMap<&AccountKey, Money> = BTreeMap::new();
+        let mut by_account: BTreeMap<u32, Money> = BTreeMap::new();
         for session in self.sessions.values() {
             let (held, phase) = (session.held(), session.phase);
             let stray = phase != SessionPhase::Open && !held.is_zero();
             if stray || session.groups.iter().any(|group| group.meter.held.is_negative()) {
                 return Err(Imbalance::StrayHold { session_id: session.id.clone(), held, phase });
             }
-            if let Some(account) = &session.account {
-                *by_account.entry(account).or_default() += held;
+            let account = session.account.as_ref().filter(|_| !held.is_zero()).and_then(|key| self.account_at(key));
+            if let Some(account) = account {
+                *by_account.entry(account.number).or_default() += held;
             }
         }
         for account in &self.accounts {
-            let key = self.key_of(account);
             let by_others = self.pots_of(account.number).iter().filter(|pot| pot.kind == BalanceKind::Money);
             let by_others = Money::from_nanos(by_others.map(|pot| pot.held).sum());
-            let sessions = by_account.get(&key).copied().unwrap_or_default() - by_others;
+            let sessions = by_account.get(&account.number).copied().unwrap_or_default() - by_others;
             if sessions != account.held() {
-                return Err(Imbalance::Held { account: key, held: account.held(), sessions });
+                return Err(Imbalance::Held { account: self.key_of(account), held: account.held(), sessions });
             }
         }
         Ok(())
@@ -203,8 +203,8 @@ impl Books {
         for session in self.sessions.values() {
             let number = session.account.as_ref().and_then(|key| self.account_at(key)).map(|account| account.number);
             let is_open = session.phase == SessionPhase::Open;
-            let of_account = number.is_some_and(|number| self.open_by_account.contains(&(number, session.id.clone())));
-            let of_client = self.unsettled_by_client.contains(&(session.client_id.clone(), session.id.clone()));
+            let of_account = number.is_some_and(|number| self.open_by_account.contains(number, &session.id));
+            let of_client = self.unsettled_by_client.contains(&session.client_id, &session.id);
             let is_unsettled = is_open || session.phase == SessionPhase::Expired;
             if of_account != is_open || session.deadline.is_some() != is_open || session.ended.is_some() == is_open {
                 return Err(Imbalance::Index("open sessions"));

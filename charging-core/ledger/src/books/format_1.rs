@@ -7,6 +7,8 @@ use types::charging::{Notification, SubscriberId, SubscriberIdKind};
 use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
 
 use super::annex::Annex;
+use super::by_account::ByAccount;
+use super::open::{OpenByAccount, UnsettledByClient};
 use super::{Books, Operation, Totals};
 use crate::account::{Account, Extra, Movement};
 use crate::index::{IdentityIndex, identity_hash};
@@ -21,12 +23,12 @@ pub struct BooksOfFormat1 {
     /// Made again from the accounts.
     #[serde(rename = "identities")]
     _identities: (HashMap<u64, u32>, BTreeMap<u64, Vec<u32>>),
-    history: BTreeMap<u32, VecDeque<Movement>>,
+    history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: HashMap<SessionId, Session>,
-    open_by_account: BTreeSet<(u32, SessionId)>,
-    unsettled_by_client: BTreeSet<(ClientId, SessionId)>,
+    sessions: HashMap<SessionId, Box<Session>>,
+    open_by_account: OpenByAccount,
+    unsettled_by_client: UnsettledByClient,
     by_deadline: BTreeSet<(UtcMs, SessionId)>,
     by_end: BTreeSet<(UtcMs, SessionId)>,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,

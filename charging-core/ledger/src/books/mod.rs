@@ -3,7 +3,9 @@
 mod annex;
 mod apply;
 mod audit;
+mod by_account;
 mod format_1;
+mod open;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -18,6 +20,9 @@ use crate::index::{IdentityIndex, identity_hash};
 use crate::outcome::Receipt;
 use crate::session::Session;
 
+use by_account::ByAccount;
+use open::{OpenByAccount, UnsettledByClient};
+
 pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
@@ -31,13 +36,14 @@ pub struct Books {
     /// By account number.
     accounts: Vec<Account>,
     identities: IdentityIndex,
-    history: BTreeMap<u32, VecDeque<Movement>>,
+    history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: HashMap<SessionId, Session>,
-    open_by_account: BTreeSet<(u32, SessionId)>,
+    /// Each in a place of its own, so that the map stays small where it grows.
+    sessions: HashMap<SessionId, Box<Session>>,
+    open_by_account: OpenByAccount,
     /// Open and expired ones: what a client still has to close.
-    unsettled_by_client: BTreeSet<(ClientId, SessionId)>,
+    unsettled_by_client: UnsettledByClient,
     by_deadline: BTreeSet<(UtcMs, SessionId)>,
     by_end: BTreeSet<(UtcMs, SessionId)>,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
@@ -97,14 +103,14 @@ impl Books {
     pub fn history(&self, key: &AccountKey) -> Vec<Movement> {
         let number = self.account_at(key).map(|account| account.number);
         number
-            .and_then(|number| self.history.get(&number))
+            .and_then(|number| self.history.get(number))
             .map(|lines| lines.iter().cloned().collect())
             .unwrap_or_default()
     }
 
     /// A session, in whatever phase, as long as its keys are kept.
     pub fn session(&self, session_id: &SessionId) -> Option<SessionSummary> {
-        self.sessions.get(session_id).map(Session::summary)
+        self.kept(session_id).map(Session::summary)
     }
 
     /// What a session was rated with and where it stands, by rating group; empty for an unknown session.
@@ -119,9 +125,7 @@ impl Books {
 
     /// The sessions that a client still has to close: open, or expired and settled provisionally only.
     pub fn sessions_of(&self, client_id: &ClientId) -> Vec<SessionSummary> {
-        let from = (client_id.clone(), SessionId::from(""));
-        let of_client = self.unsettled_by_client.range(from..).take_while(|(client, _)| client == client_id);
-        of_client.filter_map(|(_, session_id)| self.session(session_id)).collect()
+        self.unsettled_by_client.of(client_id).into_iter().filter_map(|session_id| self.session(session_id)).collect()
     }
 
     /// The open sessions of an account.
@@ -133,12 +137,12 @@ impl Books {
 
     /// All open or expired sessions, by client.
     pub fn unsettled_sessions(&self) -> impl Iterator<Item = SessionSummary> {
-        self.unsettled_by_client.iter().filter_map(|(_, session_id)| self.session(session_id))
+        self.unsettled_by_client.all().into_iter().filter_map(|(_, session_id)| self.session(session_id))
     }
 
     /// All sessions whose keys are kept, in no order.
     pub fn kept_sessions(&self) -> impl Iterator<Item = SessionSummary> {
-        self.sessions.values().map(Session::summary)
+        self.sessions.values().map(|session| session.summary())
     }
 
     /// How many sessions hold a reservation or could.
@@ -170,7 +174,7 @@ impl Books {
     /// Open sessions that another tariff version rates, and that nothing was decided about since a time (the one at which
     /// this version came in force).
     pub fn open_with_other_tariff(&self, plan_version: u128, since: UtcMs) -> impl Iterator<Item = &SessionId> {
-        let open = self.by_deadline.iter().filter_map(|(_, session_id)| self.sessions.get(session_id));
+        let open = self.by_deadline.iter().filter_map(|(_, session_id)| self.kept(session_id));
         let other =
             move |session: &&Session| session.groups.iter().any(|group| group.rate.plan_version != plan_version);
         open.filter(move |session| session.updated <= since).filter(other).map(|session| &session.id)
@@ -230,13 +234,11 @@ impl Books {
 
     /// The open sessions of an account, by session id.
     pub(crate) fn open_on(&self, number: u32) -> impl Iterator<Item = &Session> {
-        let from = (number, SessionId::from(""));
-        let of_account = self.open_by_account.range(from..).take_while(move |(account, _)| *account == number);
-        of_account.filter_map(|(_, session_id)| self.sessions.get(session_id))
+        self.open_by_account.of(number).iter().filter_map(|session_id| self.kept(session_id))
     }
 
     pub(crate) fn kept(&self, session_id: &SessionId) -> Option<&Session> {
-        self.sessions.get(session_id)
+        self.sessions.get(session_id).map(|session| &**session)
     }
 
     pub(crate) fn pending(&self, client_id: &ClientId) -> impl Iterator<Item = &Notification> {
@@ -254,7 +256,7 @@ impl Books {
     /// The open sessions whose expiry has passed, longest due first.
     pub(crate) fn due(&self, now: UtcMs) -> impl Iterator<Item = &Session> {
         let due = self.by_deadline.iter().take_while(move |(deadline, _)| *deadline <= now);
-        due.filter_map(|(_, session_id)| self.sessions.get(session_id))
+        due.filter_map(|(_, session_id)| self.kept(session_id))
     }
 
     /// When the oldest ended session ended, and when the oldest remembered operation was made.

@@ -127,7 +127,7 @@ pub(super) fn resolve(
 ) -> Result<RateKey, Denial> {
     let query = RateQuery {
         // The payer's tenant, whatever a later request says.
-        tenant: turn.books.key_of(account).tenant,
+        tenant: turn.books.tenant_of(account).cloned().unwrap_or_else(|| request.tenant.clone()),
         service: request.service,
         category: unit.category.as_ref().unwrap_or(&request.category).clone(),
         subject: request.subject.clone().unwrap_or_else(|| account.names.id().into()),

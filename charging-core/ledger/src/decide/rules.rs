@@ -19,21 +19,27 @@ use crate::settings::Settings;
 pub(super) struct Rules<'a> {
     turn: Turn<'a>,
     account: &'a Account,
+    own: Option<&'a AccountLimits>,
+    /// Without classes of destinations.
     policy: Cow<'a, Policy>,
 }
 
 impl<'a> Rules<'a> {
     pub fn of(turn: &Turn<'a>, account: &'a Account) -> Self {
-        let policy = match turn.books.own_limits(account.number) {
-            None => Cow::Borrowed(&turn.settings.policy),
-            own => Cow::Owned(turn.settings.policy.with(own)),
-        };
-        Self { turn: *turn, account, policy }
+        match turn.books.own_limits(account.number) {
+            None => Self { turn: *turn, account, own: None, policy: Cow::Borrowed(&turn.settings.policy) },
+            Some(own) => Self::with(turn, account, own),
+        }
     }
 
     /// The rules as they are with these limits of the account's own.
-    pub fn with(turn: &Turn<'a>, account: &'a Account, own: &AccountLimits) -> Self {
-        Self { turn: *turn, account, policy: Cow::Owned(turn.settings.policy.with(Some(own))) }
+    pub fn with(turn: &Turn<'a>, account: &'a Account, own: &'a AccountLimits) -> Self {
+        let policy = Cow::Owned(turn.settings.policy.amounts_with(own));
+        Self { turn: *turn, account, own: Some(own), policy }
+    }
+
+    fn rule_for(&self, called: Option<&str>) -> DestinationRule {
+        self.turn.settings.policy.rule_for(called, self.own)
     }
 
     /// Whether something new may begin: an event, or a session, which is open for a while.
@@ -57,7 +63,7 @@ impl<'a> Rules<'a> {
 
     /// Whether the destination may be called at all.
     pub fn allows(&self, called: Option<&str>) -> bool {
-        self.policy.rule_for(called) != DestinationRule::Denied
+        self.rule_for(called) != DestinationRule::Denied
     }
 
     /// The most that a session may cost in all; absent: no rule.
@@ -80,7 +86,7 @@ impl<'a> Rules<'a> {
     }
 
     fn cap_of_call(&self, called: Option<&str>) -> Option<Money> {
-        match self.policy.rule_for(called) {
+        match self.rule_for(called) {
             DestinationRule::MaximumCostPerCall(limit) => Some(limit),
             _ => self.policy.maximum_cost_per_call,
         }
@@ -164,8 +170,8 @@ impl<'a> Rules<'a> {
     }
 
     fn day(&self) -> i64 {
-        let tenant = self.turn.books.key_of(self.account).tenant;
-        self.turn.pricing.day_of(&tenant, self.turn.now)
+        let tenant = self.turn.books.tenant_of(self.account);
+        tenant.map_or(0, |tenant| self.turn.pricing.day_of(tenant, self.turn.now))
     }
 
     /// The limits as they are shown, with the account's own ones.
@@ -175,7 +181,7 @@ impl<'a> Rules<'a> {
         let (cost_last_hour, cost_today) = self.spent();
         LimitsView {
             own: own.clone(),
-            effective: self.policy.clone().into_owned(),
+            effective: self.turn.settings.policy.with(own),
             currency: self.account.currency,
             open_sessions: u32::try_from(books.open_on(self.account.number).count()).unwrap_or(u32::MAX),
             new_sessions_last_minute: lately.map_or(0, |lately| lately.starts_last_minute(self.turn.now)),

@@ -2,6 +2,7 @@
 //! The only place where usage meets prices.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use types::charging::{ChargingMode, Service};
 use types::{DurationMs, Money};
@@ -39,6 +40,8 @@ pub(super) struct Draft<'a> {
     portions: Portions,
     /// What the rest of the grant may cost beyond the cost so far.
     pledged: Money,
+    /// The usage that was priced last for a grant, and its price: the same is asked several times.
+    dearest: Cell<Option<(u64, Money)>>,
 }
 
 impl Draft<'_> {
@@ -126,6 +129,7 @@ impl<'a> Sheet<'a> {
                 portions_before: portions.clone(),
                 portions,
                 pledged: Money::ZERO,
+                dearest: Cell::new(None),
             }
         };
         let drafts = session.groups.iter().map(draft).collect();
@@ -150,6 +154,7 @@ impl<'a> Sheet<'a> {
             portions_before: portions.clone(),
             portions,
             pledged: Money::ZERO,
+            dearest: Cell::new(None),
         });
         self.drafts.len() - 1
     }
@@ -166,6 +171,8 @@ impl<'a> Sheet<'a> {
         };
         let pricing = self.turn.pricing;
         for draft in &mut self.drafts {
+            // The rate may be another one than when it was last asked.
+            draft.dearest.set(None);
             let usage = chargeable(self.service, &draft.meter, basis, self.turn.settings.cut_tolerance_ms);
             draft.meter.billable = pricing.billable(&draft.rate, usage);
             draft.meter.per_minute_rate = pricing.per_minute_rate(&draft.rate, usage);
@@ -451,7 +458,15 @@ fn needed(turn: &Turn<'_>, draft: &Draft<'_>, reach: u64, paid: Money) -> Money 
     if reach == 0 {
         return Money::ZERO;
     }
-    let exact = turn.pricing.price(&draft.rate, reach, Rounding::Running);
-    let rounded = turn.pricing.price(&draft.rate, reach, Rounding::Final);
-    (exact.max(rounded) - paid).or_zero()
+    let price = match draft.dearest.get().filter(|(priced, _)| *priced == reach) {
+        Some((_, price)) => price,
+        None => {
+            let exact = turn.pricing.price(&draft.rate, reach, Rounding::Running);
+            let rounded = turn.pricing.price(&draft.rate, reach, Rounding::Final);
+            let price = exact.max(rounded);
+            draft.dearest.set(Some((reach, price)));
+            price
+        }
+    };
+    (price - paid).or_zero()
 }

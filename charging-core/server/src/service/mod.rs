@@ -5,6 +5,7 @@ mod balance;
 mod charging;
 mod guard;
 mod limits;
+mod pipeline;
 mod session;
 mod status;
 mod tariff;

@@ -6,25 +6,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger::{Books, Change, Command, Outcome, Settings, decide};
-use metrics::{counter, gauge, histogram};
-use segment_log::{Error, Log, Position};
-use tokio::sync::oneshot;
+use ledger::{Books, Command, Outcome, Settings, decide};
+use metrics::{Counter, Gauge, counter, gauge};
+use segment_log::Position;
 use tracing::{error, info, warn};
 use types::UtcMs;
 
-use super::hub::Hub;
 use super::tariff_notices::TariffNotices;
+use super::writer::{self, Batch, Word, Writer};
 use super::{CoreError, Decided, Request, durable, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 
 pub(super) struct LedgerThread {
     pub(super) books: Books,
-    pub(super) log: Log,
+    pub(super) writer: Writer,
     pub(super) pricing: TariffPricing,
     pub(super) settings: Settings,
-    pub(super) hub: Hub,
     pub(super) tariff_notices: TariffNotices,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) snapshot_records: u64,
@@ -37,14 +35,30 @@ pub(super) struct LedgerThread {
     pub(super) full_since: Option<Instant>,
     pub(super) keys_swept: Option<Instant>,
     pub(super) requests: SyncSender<Request>,
+    pub(super) figures: Figures,
 }
 
-/// What waits for the commit.
-#[derive(Default)]
-struct Batch {
-    outcomes: Vec<(oneshot::Sender<Decided>, Decided)>,
-    changes: Vec<Change>,
-    commands: u32,
+/// The metrics of the ledger, found once.
+pub(super) struct Figures {
+    /// By [`Word`].
+    decisions: [Counter; 4],
+    /// Not yet told.
+    decided: [u64; 4],
+    open_sessions: Gauge,
+    accounts: Gauge,
+    queue: Gauge,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            decisions: Word::ALL.map(|word| counter!(names::DECISIONS, "outcome" => word.as_str())),
+            decided: [0; 4],
+            open_sessions: gauge!(names::OPEN_SESSIONS),
+            accounts: gauge!(names::ACCOUNTS),
+            queue: gauge!(names::QUEUE),
+        }
+    }
 }
 
 impl LedgerThread {
@@ -52,31 +66,32 @@ impl LedgerThread {
         // A panic here is a bug in the books: going on could give away money. Recovery from the log is tested.
         let aborts = AbortOnPanic;
         let mut stop = false;
+        let mut batch = Batch::default();
         while !stop {
-            let mut batch = Batch::default();
             match received.recv_timeout(self.idle_time()) {
                 Ok(request) => stop = self.take(request, &mut batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
-            for _ in 1..MAX_BATCH {
-                if stop {
-                    break;
-                }
+            while !batch.is_full() && !stop {
                 let Ok(request) = received.try_recv() else { break };
                 stop = self.take(request, &mut batch);
             }
             self.expire(&mut batch);
             self.tell_of_tariff(&mut batch);
-            self.commit(batch);
+            // While the disk is at work the batch grows: one more sync would make nobody's answer come sooner.
+            if self.writer.is_idle() || batch.is_full() || stop {
+                self.commit(&mut batch);
+            }
             self.consider_snapshot();
         }
         self.stopping.store(true, Ordering::Release);
+        self.writer.flush();
         if let Some(snapshot) = self.snapshot.take() {
             // Whoever opens this directory next must not meet it.
             drop(snapshot.join());
         }
-        info!(records = self.log.durable().index(), "ledger stopped");
+        info!(records = self.writer.durable().index(), "ledger stopped");
         std::mem::forget(aborts);
     }
 
@@ -99,25 +114,22 @@ impl LedgerThread {
             Request::Decide { command, reply } => {
                 let outcome = self.decide(&command, batch);
                 if let Ok(outcome) = &outcome {
-                    count(outcome);
+                    self.count(outcome);
                 }
-                batch.outcomes.push((reply, outcome));
+                batch.answer(reply, outcome, command);
             }
             Request::Query(question) => {
                 // What is not durable is not shown.
-                self.commit(std::mem::take(batch));
+                self.commit_all(batch);
                 question(&self.books);
             }
             Request::Subscribe { client_id, subscription } => {
-                self.commit(std::mem::take(batch));
+                self.commit_all(batch);
                 let pending = self.books.notifications(&client_id);
-                self.hub.subscribe(client_id, subscription, pending);
+                self.writer.subscribe(client_id, subscription, pending);
             }
-            Request::Truncate { position } => {
-                if let Err(error) = self.log.truncate_front(position) {
-                    warn!(error = &error as &dyn std::error::Error, "the log before the snapshot was not removed");
-                }
-            }
+            Request::Truncate { position } => self.writer.truncate(position),
+            Request::Committed => {}
             Request::Stop => return true,
         }
         false
@@ -125,32 +137,43 @@ impl LedgerThread {
 
     fn decide(&mut self, command: &Command, batch: &mut Batch) -> Decided {
         loop {
-            let decision = decide(&self.books, &self.pricing, &self.settings, command, utc_now());
+            self.go_back(batch);
+            let tariffs = self.pricing.hold();
+            let decision = decide(&self.books, &tariffs.pricing(), &self.settings, command, utc_now());
+            drop(tariffs);
             if !decision.changes.is_empty() {
                 if self.is_full() {
                     return Err(CoreError::DiskFull);
                 }
-                match durable::write(&mut self.books, &mut self.log, &decision.changes) {
-                    Ok(()) => {}
-                    Err(Error::BatchFull { .. }) if self.log.pending_records() > 0 => {
-                        // Should there be no room for the batch, this command is decided again without it.
-                        self.commit(std::mem::take(batch));
-                        continue;
-                    }
-                    Err(Error::RecordTooLong { bytes, limit }) => return Err(CoreError::TooLarge { bytes, limit }),
-                    Err(error) => stop_process(&error),
+                if !batch.add(&decision.changes)? {
+                    // Should there be no room for the batch, this command is decided again without it.
+                    self.commit(batch);
+                    continue;
                 }
-                batch.changes.extend(decision.changes);
+                let applied = self.books.apply_all(&decision.changes);
+                applied.expect("invariant: what was decided on the books applies to them");
             }
             batch.commands += 1;
             return Ok(decision.outcome);
         }
     }
 
+    fn count(&mut self, outcome: &Outcome) {
+        if let Outcome::Charged(charged) = outcome
+            && let Some(denial) = charged.denial
+            && !charged.replayed
+        {
+            counter!(names::DENIALS, "cause" => denial.as_str()).increment(1);
+        }
+        let word = writer::word(outcome);
+        let words = Word::ALL.iter().zip(&mut self.figures.decided);
+        words.filter(|(known, _)| **known == word).for_each(|(_, decided)| *decided += 1);
+    }
+
     fn expire(&mut self, batch: &mut Batch) {
         let due = self.books.next_deadline().is_some_and(|deadline| deadline <= utc_now());
         let mut more = !self.is_full() && (due || self.sweep_due());
-        while more && batch.commands < MAX_BATCH {
+        while more && !batch.is_full() {
             match self.decide(&Command::Expire, batch) {
                 Ok(Outcome::Swept { expired, more: again }) => {
                     if let Some(session_id) = expired {
@@ -188,67 +211,51 @@ impl LedgerThread {
         due
     }
 
-    fn commit(&mut self, batch: Batch) {
-        if !batch.changes.is_empty() && !self.commit_log() {
-            for (reply, _) in batch.outcomes {
-                drop(reply.send(Err(CoreError::DiskFull)));
-            }
+    /// Hands the batch to the log's thread, which answers it when it is durable.
+    fn commit(&mut self, batch: &mut Batch) {
+        self.go_back(batch);
+        *batch = self.writer.commit(std::mem::take(batch));
+        let figures = &mut self.figures;
+        for (counter, decided) in figures.decisions.iter().zip(&mut figures.decided) {
+            counter.increment(std::mem::take(decided));
+        }
+        figures.open_sessions.set(f64_of(small(self.books.open_session_count())));
+        figures.accounts.set(f64_of(small(self.books.account_count())));
+        figures.queue.set(f64_of(small(self.waiting.load(Ordering::Relaxed))));
+    }
+
+    /// Returns when everything decided is durable, or taken back.
+    fn commit_all(&mut self, batch: &mut Batch) {
+        self.commit(batch);
+        self.writer.flush();
+        self.go_back(batch);
+    }
+
+    /// Where the disk had no room for a batch: that one, all after it and this one are taken back. What is not on the disk
+    /// must not be in the books either.
+    fn go_back(&mut self, batch: &mut Batch) {
+        if !self.writer.is_refusing() {
             return;
         }
-        if batch.commands > 0 {
-            histogram!(names::BATCH).record(f64_of(batch.commands));
-        }
-        for (reply, outcome) in batch.outcomes {
-            // Whoever asked may have gone; a copy of the request gets the stored answer.
-            drop(reply.send(outcome));
-        }
-        for change in &batch.changes {
-            if let Change::Notified { client_id, notification } = change {
-                self.hub.publish(client_id, notification);
-            }
-        }
-        gauge!(names::OPEN_SESSIONS).set(f64_of(small(self.books.open_session_count())));
-        gauge!(names::ACCOUNTS).set(f64_of(small(self.books.account_count())));
-        gauge!(names::QUEUE).set(f64_of(small(self.waiting.load(Ordering::Relaxed))));
-    }
-
-    /// False: no room on the disk, the books are as before the batch.
-    fn commit_log(&mut self) -> bool {
-        let begun = Instant::now();
-        match self.log.commit() {
-            Ok(_) => {
-                histogram!(names::COMMIT_SECONDS).record(begun.elapsed());
-                self.full_since = None;
-                true
-            }
-            Err(Error::NoSpace { directory, batch_bytes, .. }) => {
-                counter!(names::DISK_FULL).increment(1);
-                error!(directory = %directory.display(), batch_bytes, "no room for the ledger: nothing is charged before there is; nothing was lost");
-                self.full_since = Some(Instant::now());
-                self.read_again();
-                false
-            }
-            Err(error) => stop_process(&error),
-        }
-    }
-
-    /// The batch is not on the disk, so it must not be in the books either.
-    fn read_again(&mut self) {
-        match durable::read_again(&self.log) {
+        self.writer.flush();
+        batch.refuse();
+        self.full_since = Some(Instant::now());
+        match durable::read_again(&self.writer.log()) {
             Ok(books) => self.books = books,
             Err(error) => stop_process(&error),
         }
+        self.writer.resume();
     }
 
     fn consider_snapshot(&mut self) {
-        let (until, at) = (self.log.durable(), self.snapshot_at);
+        let (until, at) = (self.writer.durable(), self.snapshot_at);
         let due = until.index().saturating_sub(at.index()) >= self.snapshot_records;
         if !due || self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
         // Also if it fails: tried again after as many records, not after each batch.
         self.snapshot_at = until;
-        let (storage, requests) = (Arc::clone(self.log.storage()), self.requests.clone());
+        let (storage, requests) = (Arc::clone(self.writer.storage()), self.requests.clone());
         let stopping = Arc::clone(&self.stopping);
         let made = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             match snapshot::make(&storage, until, &stopping) {
@@ -283,37 +290,20 @@ fn tell(requests: &SyncSender<Request>, position: Position, stopping: &AtomicBoo
 }
 
 /// Nothing may be answered that is not durable, and what the disk holds now shows only at the next start.
-fn stop_process(error: &(dyn std::error::Error + 'static)) -> ! {
+pub(super) fn stop_process(error: &(dyn std::error::Error + 'static)) -> ! {
     error!(error, "the ledger's disk failed: stopping the process; it recovers from its log");
     std::process::abort();
 }
 
 fn counted(request: &Request) -> bool {
-    !matches!(request, Request::Stop | Request::Truncate { .. })
-}
-
-fn count(outcome: &Outcome) {
-    let word = match outcome {
-        Outcome::Charged(charged) if charged.replayed => "replayed",
-        Outcome::Charged(charged) => {
-            if let Some(denial) = charged.denial {
-                counter!(names::DENIALS, "cause" => denial.as_str()).increment(1);
-                "denied"
-            } else {
-                "ok"
-            }
-        }
-        Outcome::Refused(_) => "refused",
-        _ => "ok",
-    };
-    counter!(names::DECISIONS, "outcome" => word).increment(1);
+    !matches!(request, Request::Stop | Request::Truncate { .. } | Request::Committed)
 }
 
 fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn f64_of(count: u32) -> f64 {
+pub(super) fn f64_of(count: u32) -> f64 {
     f64::from(count)
 }
 
@@ -324,7 +314,7 @@ pub(super) fn utc_now() -> UtcMs {
 }
 
 /// Ends the process when the thread that holds it unwinds.
-struct AbortOnPanic;
+pub(super) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
@@ -333,8 +323,6 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// Bounds the latency of the first command in a batch.
-const MAX_BATCH: u32 = 4096;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// Between tries on a disk without room.
 const FULL_PAUSE: Duration = Duration::from_secs(1);

@@ -1,16 +1,19 @@
 //! The embedded store: one ledger thread, the books in memory, a log of decided changes on disk.
 //!
-//! The thread takes what is queued, decides each command on the books as the earlier ones of the batch left them,
-//! appends the changes, calls fdatasync once, and only then answers. Batches grow with the load by themselves. A failed
-//! fsync ends the process; a disk without room takes the batch back, and the books are read again from what is durable.
+//! The thread takes what is queued and decides each command on the books as the earlier ones left them. A second thread
+//! ([`writer`]) writes a batch of decided changes, calls fdatasync once, and only then answers; meanwhile the next batch is
+//! decided. Batches grow with the load by themselves. A failed fsync ends the process; a disk without room takes the batch back
+//! and all that were decided on top of it, and the books are read again from what is durable.
 
 mod durable;
 pub(crate) mod entry;
 mod hub;
 mod ledger_thread;
 mod recovery;
+mod reply;
 pub(crate) mod snapshot;
 mod tariff_notices;
+mod writer;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -30,8 +33,8 @@ use crate::metric::names;
 use crate::pricing::TariffPricing;
 use crate::tariffs::{TariffError, Tariffs};
 pub use durable::DurableBooks;
-use hub::Hub;
 pub use hub::Subscription;
+pub(crate) use reply::Reply;
 
 /// Why the core cannot start, or cannot do a command now.
 #[derive(Debug, thiserror::Error)]
@@ -145,14 +148,24 @@ fn advice(error: &segment_log::Error) -> String {
 type Query = Box<dyn FnOnce(&Books) + Send>;
 
 /// What becomes of a command.
-type Decided = Result<Outcome, CoreError>;
+pub(crate) type Decided = Result<Outcome, CoreError>;
 
 /// What the ledger thread is asked.
 enum Request {
-    Decide { command: Command, reply: oneshot::Sender<Decided> },
+    Decide {
+        command: Command,
+        reply: Reply,
+    },
     Query(Query),
-    Subscribe { client_id: ClientId, subscription: hub::Sender },
-    Truncate { position: segment_log::Position },
+    Subscribe {
+        client_id: ClientId,
+        subscription: hub::Sender,
+    },
+    Truncate {
+        position: segment_log::Position,
+    },
+    /// A batch was answered.
+    Committed,
     Stop,
 }
 
@@ -195,15 +208,16 @@ impl Core {
         let kept_in = data_dir.join("tariffs");
         let tariffs = Arc::new(Tariffs::open(&kept_in, &config.tariff, config.idempotency_window.ms())?);
         recovery::hold_tariffs(&opened.books, &tariffs, &kept_in)?;
-        let (requests, received) = sync_channel(config.queue);
+        // What the threads tell each other takes no room from commands.
+        let (requests, received) = sync_channel(config.queue.saturating_add(OWN_REQUESTS));
+        let writer = writer::Writer::start(opened.log, requests.clone()).map_err(|error| directory(data_dir, error))?;
         let waiting = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
         let ledger = ledger_thread::LedgerThread {
             books: opened.books,
-            log: opened.log,
+            writer,
             pricing: TariffPricing::new(Arc::clone(&tariffs)),
             settings: config.settings(),
-            hub: Hub::default(),
             tariff_notices: Default::default(),
             waiting: Arc::clone(&waiting),
             snapshot_records: config.snapshot_records,
@@ -213,6 +227,7 @@ impl Core {
             full_since: None,
             keys_swept: None,
             requests: requests.clone(),
+            figures: ledger_thread::Figures::default(),
         };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -226,8 +241,17 @@ impl Core {
     /// Decides one command. The outcome is durable when this returns.
     pub async fn decide(&self, command: Command) -> Result<Outcome, CoreError> {
         let (reply, outcome) = oneshot::channel();
-        self.ask(Request::Decide { command, reply })?;
+        self.ask(Request::Decide { command, reply: Reply::alone(reply) })?;
         outcome.await.unwrap_or(Err(CoreError::Stopped))
+    }
+
+    /// The same for those who do not wait for each command: `reply` is always told, at once when the command is not taken.
+    pub(crate) fn submit(&self, command: Command, reply: Reply) {
+        if let Err(back) = self.offer(Request::Decide { command, reply })
+            && let (Request::Decide { reply, .. }, error) = *back
+        {
+            reply.tell(Err(error));
+        }
     }
 
     /// Reads the books, in the ledger's turn; `question` must be quick.
@@ -276,20 +300,30 @@ impl Core {
     }
 
     fn ask(&self, request: Request) -> Result<(), CoreError> {
+        self.offer(request).map_err(|back| back.1)
+    }
+
+    /// Gives the request back with what is against it.
+    fn offer(&self, request: Request) -> Result<(), Box<(Request, CoreError)>> {
         if self.0.stopped.load(Ordering::Acquire) {
-            return Err(CoreError::Stopped);
+            return Err(Box::new((request, CoreError::Stopped)));
         }
-        self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        self.0.requests.try_send(request).map_err(|error| {
+        let too_busy = |request| {
             self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => {
-                    counter!(names::TOO_BUSY).increment(1);
-                    CoreError::TooBusy { limit: self.0.queue }
-                }
-                TrySendError::Disconnected(_) => CoreError::Stopped,
+            counter!(names::TOO_BUSY).increment(1);
+            Err(Box::new((request, CoreError::TooBusy { limit: self.0.queue })))
+        };
+        if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= self.0.queue {
+            return too_busy(request);
+        }
+        match self.0.requests.try_send(request) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(request)) => too_busy(request),
+            Err(TrySendError::Disconnected(request)) => {
+                self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                Err(Box::new((request, CoreError::Stopped)))
             }
-        })
+        }
     }
 }
 
@@ -314,3 +348,6 @@ impl Drop for Shared {
         self.stop();
     }
 }
+
+/// Requests of the log's thread and of the one that makes snapshots, at once.
+const OWN_REQUESTS: usize = 4;

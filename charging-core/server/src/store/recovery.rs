@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use ledger::Books;
-use segment_log::{CorruptPolicy, Log, Options, Position, Storage, Verify};
+use ledger::{Books, Change};
+use segment_log::{CorruptPolicy, Log, Options, Position, Records, Storage, Verify};
 use tracing::{info, warn};
 
 use super::{CoreError, entry, snapshot};
@@ -67,13 +68,40 @@ pub(super) fn hold_tariffs(books: &Books, tariffs: &Tariffs, kept_in: &Path) -> 
     Ok(())
 }
 
-/// Applies every durable entry from `from` on.
+/// Applies every durable entry from `from` on. Another thread reads and decodes meanwhile.
 pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Books, CoreError> {
-    let mut records = log.records(from);
+    let (decoded, entries) = sync_channel(CHUNKS_AHEAD);
+    let records = log.records(from);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || decode_all(records, &decoded));
+        for chunk in entries {
+            for (position, changes) in chunk {
+                let applied = books.apply_all(&changes);
+                applied.map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
+            }
+        }
+        // What it could not read comes after all that it could.
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(books)
+    })
+}
+
+/// Entries by position, some together.
+type Chunk = Vec<(u64, Vec<Change>)>;
+
+fn decode_all(mut records: Records, decoded: &SyncSender<Chunk>) -> Result<(), CoreError> {
+    let mut chunk = Chunk::with_capacity(CHUNK);
     while let Some(record) = records.read_next()? {
         let position = record.position.index();
-        let changes = entry::decode(position, record.payload)?;
-        books.apply_all(&changes).map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
+        chunk.push((position, entry::decode(position, record.payload)?));
+        // Whoever applied them may have found one that does not fit.
+        if chunk.len() >= CHUNK && decoded.send(std::mem::replace(&mut chunk, Chunk::with_capacity(CHUNK))).is_err() {
+            return Ok(());
+        }
     }
-    Ok(books)
+    drop(decoded.send(chunk));
+    Ok(())
 }
+
+const CHUNK: usize = 256;
+const CHUNKS_AHEAD: usize = 8;

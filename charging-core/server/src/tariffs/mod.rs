@@ -17,7 +17,7 @@ mod lookup;
 mod resident;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::gauge;
@@ -33,7 +33,7 @@ pub use lookup::{TableRow, Wanted, rows_of};
 use crate::config::TariffConfig;
 use crate::metric::names;
 use kept::Kept;
-use resident::Resident;
+pub(crate) use resident::Resident;
 
 /// All versions.
 #[derive(Debug)]
@@ -112,17 +112,17 @@ impl Tariffs {
     /// The version for what began at `start`, as known at `now`: a start in the future counts as now, one before all
     /// versions (or before those that are still held in memory) as the start of the first.
     pub fn in_force(&self, start: UtcMs, now: UtcMs) -> Option<Arc<Plan>> {
-        self.resident.read().unwrap_or_else(PoisonError::into_inner).in_force(start, now)
+        self.resident().in_force(start, now).cloned()
     }
 
     /// The version in force for what begins at `now`, and since when it is.
     pub fn in_force_since(&self, now: UtcMs) -> Option<(PlanVersion, UtcMs)> {
-        self.resident.read().unwrap_or_else(PoisonError::into_inner).since(now)
+        self.resident().since(now)
     }
 
     /// A version that is held in memory: each that a kept session was rated with is.
     pub fn version(&self, version: u128) -> Option<Arc<Plan>> {
-        self.resident.read().unwrap_or_else(PoisonError::into_inner).plan(PlanVersion::from_bits(version))
+        self.resident().plan(PlanVersion::from_bits(version)).cloned()
     }
 
     /// Any kept version; reads it from disk when it is not held in memory.
@@ -353,6 +353,11 @@ impl Tariffs {
             }
         }
         Ok(schedule)
+    }
+
+    /// What is held in memory. Whoever activates a version waits as long as this is kept.
+    pub(crate) fn resident(&self) -> RwLockReadGuard<'_, Resident> {
+        self.resident.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hold_plan(&self, plan: Arc<Plan>) {

@@ -8,7 +8,7 @@ use types::UtcMs;
 
 /// Plans by version, and the schedule of those that may rate something new.
 #[derive(Debug, Default)]
-pub(super) struct Resident {
+pub(crate) struct Resident {
     plans: HashMap<PlanVersion, Arc<Plan>>,
     /// From when, in order of time.
     schedule: Vec<(UtcMs, Arc<Plan>)>,
@@ -17,9 +17,11 @@ pub(super) struct Resident {
 }
 
 impl Resident {
-    pub(super) fn plan(&self, version: PlanVersion) -> Option<Arc<Plan>> {
+    pub(crate) fn plan(&self, version: PlanVersion) -> Option<&Arc<Plan>> {
+        // Nearly always the one in force.
+        let newest = self.schedule.last().map(|(_, plan)| plan).filter(|plan| plan.version() == version);
         let fresh = || self.fresh.as_ref().filter(|plan| plan.version() == version);
-        self.plans.get(&version).or_else(fresh).cloned()
+        newest.or_else(|| self.plans.get(&version)).or_else(fresh)
     }
 
     pub(super) fn refresh(&mut self, plan: Arc<Plan>) {
@@ -36,9 +38,9 @@ impl Resident {
     }
 
     /// See [`super::Tariffs::in_force`].
-    pub(super) fn in_force(&self, start: UtcMs, now: UtcMs) -> Option<Arc<Plan>> {
+    pub(crate) fn in_force(&self, start: UtcMs, now: UtcMs) -> Option<&Arc<Plan>> {
         let at = self.schedule.partition_point(|(from, _)| *from <= start.min(now)).saturating_sub(1);
-        self.schedule.get(at).filter(|(from, _)| *from <= now).map(|(_, plan)| Arc::clone(plan))
+        self.schedule.get(at).filter(|(from, _)| *from <= now).map(|(_, plan)| plan)
     }
 
     /// The version in force at `now`, and since when.

@@ -79,6 +79,33 @@ async fn a_batch_without_room_is_refused_whole_and_leaves_no_trace() {
     assert_eq!(books(&place.start_on(disk).expect("recovers")).await, before);
 }
 
+/// Only the first write finds no room. The second batch would fit, but was decided as if the first had been.
+#[tokio::test]
+async fn what_was_decided_on_top_of_a_batch_without_room_is_refused_with_it() {
+    let place = Place::new();
+    let (disk, core) = nearly_full(&place, 1000).await;
+    disk.set_capacity(None);
+    let before = books(&core).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    let held = Held::hold(&core).await;
+    // More than one batch, all there before the first is written.
+    let commands = 5_000;
+    for number in 0..commands {
+        let core = core.clone();
+        waiting.spawn(async move { core.decide(top_up("a", &format!("op {number}"), "1")).await });
+    }
+    eventually("all are queued", || async { core.waiting() == commands }).await;
+    disk.fail_nth(Operation::Write, 1, Failure::NoSpace);
+    held.let_go().await;
+    while let Some(outcome) = waiting.join_next().await {
+        assert!(matches!(outcome, Ok(Err(CoreError::DiskFull))), "{outcome:?}");
+    }
+    assert_eq!(books(&core).await, before);
+    core.stop();
+    disk.crash(Crash::DropUnsynced);
+    assert_eq!(books(&place.start_on(disk).expect("recovers")).await, before);
+}
+
 #[tokio::test]
 async fn more_than_a_batch_holds_on_a_full_disk_answers_nothing_that_is_lost() {
     // 64 MiB are one batch: client states of 15 MiB make the ledger commit in the middle of its turn.

@@ -93,11 +93,19 @@ impl Caller {
         }
     }
 
+    /// A place for so many octets in work, if there is one now.
+    pub(crate) fn work_now(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.budget.kibioctets).try_acquire_many_owned(self.weight(octets)).ok()
+    }
+
     /// Waits until so many octets more may be in work. `None` when the server is gone.
-    pub(crate) async fn work(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
-        let weight =
-            u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1).min(self.budget.most_kibioctets);
-        Arc::clone(&self.budget.kibioctets).acquire_many_owned(weight).await.ok()
+    pub(crate) fn work(&self, octets: usize) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let place = Arc::clone(&self.budget.kibioctets).acquire_many_owned(self.weight(octets));
+        async { place.await.ok() }
+    }
+
+    fn weight(&self, octets: usize) -> u32 {
+        u32::try_from(octets / 1024).unwrap_or(u32::MAX).saturating_add(1).min(self.budget.most_kibioctets)
     }
 }
 

@@ -1,0 +1,158 @@
+//! Sessions by who they belong to: the open ones of an account, and those that a client still has to close. Asked with every
+//! request, so found by a number or a hash and not by comparing ids.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use types::{ClientId, SessionId};
+
+use super::by_account::ByAccount;
+
+/// The open sessions of each account, in the order of their ids. Written as a set of pairs, as books of every release have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OpenByAccount {
+    sessions: ByAccount<Vec<SessionId>>,
+    count: usize,
+}
+
+impl OpenByAccount {
+    pub fn insert(&mut self, account: u32, session_id: SessionId) {
+        let open = self.sessions.or_insert_with(account, Vec::new);
+        if let Err(at) = open.binary_search(&session_id) {
+            open.reserve_exact(1);
+            open.insert(at, session_id);
+            self.count += 1;
+        }
+    }
+
+    pub fn remove(&mut self, account: u32, session_id: &SessionId) {
+        let Some(open) = self.sessions.get_mut(account) else { return };
+        let Ok(at) = open.binary_search(session_id) else { return };
+        open.remove(at);
+        self.count -= 1;
+        if open.is_empty() {
+            self.sessions.remove(account);
+        }
+    }
+
+    pub fn contains(&self, account: u32, session_id: &SessionId) -> bool {
+        self.of(account).binary_search(session_id).is_ok()
+    }
+
+    pub fn of(&self, account: u32) -> &[SessionId] {
+        self.sessions.get(account).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Serialize for OpenByAccount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let pairs = self.sessions.iter().flat_map(|(account, open)| open.iter().map(move |id| (account, id)));
+        pairs.collect::<Vec<_>>().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OpenByAccount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = Self::default();
+        for (account, session_id) in Vec::<(u32, SessionId)>::deserialize(deserializer)? {
+            all.insert(account, session_id);
+        }
+        Ok(all)
+    }
+}
+
+/// What a client still has to close: open and expired sessions. Written as a set of pairs, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UnsettledByClient {
+    sessions: HashMap<ClientId, HashSet<SessionId>>,
+    count: usize,
+}
+
+impl UnsettledByClient {
+    pub fn insert(&mut self, client_id: &ClientId, session_id: &SessionId) {
+        let added = match self.sessions.get_mut(client_id) {
+            Some(sessions) => sessions.insert(session_id.clone()),
+            None => self.sessions.entry(client_id.clone()).or_default().insert(session_id.clone()),
+        };
+        self.count += usize::from(added);
+    }
+
+    pub fn remove(&mut self, client_id: &ClientId, session_id: &SessionId) {
+        let Some(sessions) = self.sessions.get_mut(client_id) else { return };
+        self.count -= usize::from(sessions.remove(session_id));
+        if sessions.is_empty() {
+            self.sessions.remove(client_id);
+        }
+    }
+
+    pub fn contains(&self, client_id: &ClientId, session_id: &SessionId) -> bool {
+        self.sessions.get(client_id).is_some_and(|sessions| sessions.contains(session_id))
+    }
+
+    /// Of one client, in the order of the ids.
+    pub fn of(&self, client_id: &ClientId) -> Vec<&SessionId> {
+        let mut sessions: Vec<&SessionId> = self.sessions.get(client_id).into_iter().flatten().collect();
+        sessions.sort_unstable();
+        sessions
+    }
+
+    /// Of all clients, in the order of clients and ids.
+    pub fn all(&self) -> BTreeSet<(&ClientId, &SessionId)> {
+        let pairs = self.sessions.iter().flat_map(|(client, sessions)| sessions.iter().map(move |id| (client, id)));
+        pairs.collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Serialize for UnsettledByClient {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.all().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnsettledByClient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = Self::default();
+        for (client_id, session_id) in Vec::<(ClientId, SessionId)>::deserialize(deserializer)? {
+            all.insert(&client_id, &session_id);
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of what a snapshot has, whether it was written from sets or from these.
+    #[test]
+    fn they_read_and_write_as_sets_of_pairs() {
+        let id = |text: &str| SessionId::from(text);
+        let sets = (
+            BTreeSet::from([(7_u32, id("b")), (7, id("a")), (2, id("c"))]),
+            BTreeSet::from([(ClientId::from("y"), id("b")), ("x".into(), id("c")), ("y".into(), id("a"))]),
+        );
+        let written = postcard::to_extend(&sets, Vec::new()).expect("written");
+        let (mut open, mut unsettled): (OpenByAccount, UnsettledByClient) =
+            postcard::from_bytes(&written).expect("read");
+        assert_eq!(postcard::to_extend(&(&open, &unsettled), Vec::new()).expect("written"), written);
+        assert_eq!((open.of(7), open.len(), unsettled.len()), (&[id("a"), id("b")][..], 3, 3));
+        assert_eq!(unsettled.of(&"y".into()), [&id("a"), &id("b")]);
+        for _ in 0..2 {
+            open.remove(7, &id("a"));
+            unsettled.remove(&"y".into(), &id("a"));
+            open.insert(2, id("c"));
+            unsettled.insert(&"x".into(), &id("c"));
+        }
+        assert_eq!((open.of(7), open.len(), unsettled.len()), (&[id("b")][..], 2, 2));
+        assert!(open.contains(2, &id("c")) && !open.contains(7, &id("a")));
+        assert!(unsettled.contains(&"x".into(), &id("c")) && !unsettled.contains(&"y".into(), &id("a")));
+    }
+}
