@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-core soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
+.PHONY: help tools build demo test lint unit e2e soak soak-seeds soak-core soak-diameter soak-kinesis soak-e2e fuzz bench-call-machine bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -42,13 +42,17 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
 
-soak: soak-seeds soak-core soak-kinesis soak-e2e ## the long runs, one after the other
+soak: soak-seeds soak-core soak-diameter soak-kinesis soak-e2e ## the long runs, one after the other
 
 soak-seeds: ## property tests and simulations with SEEDS=20000 cases each
 	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace $(UNIT_TESTS)
 
 soak-core: ## 20 times kill -9 of the core under load (KILLS= SEED=)
 	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test -p tollkeeper --test suite -- --nocapture kills::
+
+soak-diameter: ## 20 times kill -9 of agent and core under Diameter load (KILLS= SEED=)
+	$(CARGO) build -p tollkeeper
+	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test --workspace --test diameter_kills -- --nocapture
 
 soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
 	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \
