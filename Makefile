@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-kinesis soak-e2e fuzz bench-call-machine bench-core bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
+.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-diameter soak-kinesis soak-e2e fuzz bench-call-machine bench-core bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -45,7 +45,7 @@ e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible s
 sim: ## agents, clients and core in simulated time, with faults and an auditor: SEEDS=200 of them, FROM=0, or one SEED= with its last steps
 	$(CARGO) run --workspace --bin sim -- $(if $(SEED),--seed $(SEED),--from $(or $(FROM),0) --seeds $(or $(SEEDS),200)) $(if $(TRACE),--trace $(TRACE))
 
-soak: soak-seeds soak-core soak-agent soak-kinesis soak-e2e ## the long runs, one after the other
+soak: soak-seeds soak-core soak-agent soak-diameter soak-kinesis soak-e2e ## the long runs, one after the other
 
 soak-seeds: ## property tests and simulations with SEEDS=20000 cases each
 	PROPTEST_CASES=$(or $(SEEDS),20000) $(CARGO) test --workspace $(UNIT_TESTS)
@@ -56,6 +56,10 @@ soak-core: ## 20 times kill -9 of the core under load (KILLS= SEED=)
 soak-agent: ## 20 times kill -9 of the agent under load, each third time with the core (KILLS= SEED=)
 	$(CARGO) build -p tollkeeper
 	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test --workspace --test agent_kills -- --nocapture
+
+soak-diameter: ## 20 times kill -9 of agent and core under Diameter load (KILLS= SEED=)
+	$(CARGO) build -p tollkeeper
+	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test --workspace --test diameter_kills -- --nocapture
 
 soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
 	BACKEND=$(or $(BACKEND),own) RECORDS=$(or $(RECORDS),200000) KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) \

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(kamailio kamailio-extra-modules sip-tester tshark python3 python3-venv freediameterd freediameter-extensions)
+packages=(kamailio kamailio-extra-modules kamailio-ims-modules sip-tester tshark python3 python3-venv freediameterd freediameter-extensions)
 commands=(kamailio sipp tshark python3 freeDiameterd)
 tools=${TOLLKEEPER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tollkeeper-tools}
 
@@ -26,7 +26,7 @@ missing() {
     # freeDiameter's dictionaries and its list of peers come in a package of their own.
     [ -e /usr/lib/freeDiameter/acl_wl.fdx ] || return 0
     # evapi and jansson come in the extra modules.
-    ! ls /usr/lib/*/kamailio/modules/evapi.so >/dev/null 2>&1
+    ! ls /usr/lib/*/kamailio/modules/{evapi,ims_charging}.so >/dev/null 2>&1
 }
 
 if missing; then

@@ -5,7 +5,7 @@ use agent_diameter::peer::{Action, Event, Opening, PeerMachine, PeerTimes, State
 use protocol_codecs::diameter::{DisconnectCause, ResultCode};
 use types::MonoMs;
 
-const EVENTS: [Event; 13] = [
+const EVENTS: [Event; 14] = [
     Event::Cer(ResultCode::SUCCESS),
     Event::Cer(ResultCode::UNKNOWN_PEER),
     Event::Cea(ResultCode::SUCCESS),
@@ -19,6 +19,7 @@ const EVENTS: [Event; 13] = [
     Event::Idle,
     Event::Stop(DisconnectCause::Rebooting),
     Event::Lost,
+    Event::ElectionLost,
 ];
 
 /// First byte: who made the connection, and whether the peer was down. Then pairs: event and answers in flight; pause in units of 250 ms.

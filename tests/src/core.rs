@@ -92,6 +92,11 @@ impl MemoryCore {
         assert!(matches!(self.command(&Command::TopUp(transfer)), Outcome::Transferred(_)));
     }
 
+    /// Nobody talks at its cost any more.
+    pub fn block(&self, id: &str) {
+        self.command(&Command::Block(key(id)));
+    }
+
     /// An account as it stands.
     pub fn view(&self, id: &str) -> AccountView {
         self.state().books.account(&key(id)).expect("a known account")

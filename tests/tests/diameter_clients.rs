@@ -2,6 +2,10 @@
 
 mod diameter_lab;
 
+use std::time::Duration;
+
+use demo::lab::eventually;
+use diameter_lab::raw::{Ask, Client};
 use diameter_lab::{Gateway, MB, SMS, Server, Tee, group, tshark};
 use serde_json::json;
 
@@ -48,8 +52,28 @@ fn a_packet_gateway_of_another_make() -> anyhow::Result<()> {
     assert_eq!(server.records("data")?, expected);
 
     assert_eq!(gateway.ask("never", 2, 1, &[group(10, MB, ask)])?.0, 5002);
+
+    // A new tariff: whose session another one rates is asked to ask again.
+    let told = gateway.ask("dearer", 1, 0, &[group(20, 0, ask)])?;
+    assert_eq!(told, (2001, json!([[20, 2001, 5 * MB, false]])));
+    let rates = server.folder.join("tariff/Rates.csv");
+    let dearer = std::fs::read_to_string(&rates)?.replace("MB1,0,0.01", "MB1,0,0.02");
+    std::fs::write(&rates, dearer)?;
+    server.tollkeeper.cli(&["tariff", "load", "tariff"])?;
+    assert_eq!(gateway.next()?, json!({"request": "RAR"}));
+    let told = gateway.ask("dearer", 3, 1, &[group(20, MB, None)])?;
+    assert_eq!(told.0, 2001);
+
+    // Who is there, as an operator sees it.
+    let shown = server.tollkeeper.json(&["diameter", "peers", "-c", "tollkeeper.toml"])?;
+    assert_eq!(
+        (&shown["connected"][0]["host"], &shown["connected"][0]["watchdog"]),
+        (&"pgw.example.net".into(), &"okay".into())
+    );
     gateway.leave()?;
     server.wait_peers(0)?;
+    let shown = server.tollkeeper.cli(&["diameter", "peers", "-c", "tollkeeper.toml"])?;
+    assert!(shown.contains("nobody is connected"), "{shown}");
     let sent = tee.messages();
     let remarks = tshark(&server.folder, &sent)?;
     let commands: Vec<&str> = remarks.iter().map(|(command, _)| command.as_str()).collect();
@@ -81,4 +105,33 @@ fn after_kill_9_sessions_go_on() -> anyhow::Result<()> {
     let kinds: Vec<String> = server.records("data")?.into_iter().map(|row| row.0).collect();
     assert_eq!(kinds, ["START", "INTERIM", "STOP"]);
     gateway.leave()
+}
+
+/// A higher Origin-State-Id: the client has forgotten its sessions, also those that we know only from the core.
+#[test]
+fn sessions_of_a_client_that_restarted_are_closed() -> anyhow::Result<()> {
+    let mut server = Server::start("diameter_clients_restart", "1.00")?;
+    let mut client = Client::new("pgw.example.net", server.port);
+    client.state = Some(5);
+    let limit = Duration::from_secs(20);
+    let ask = |session, kind, number, used_mb| Ask { session, kind, number, used_mb };
+    assert_eq!(client.ask(&ask("lost", 1, 0, 0), limit)?, 2001);
+    assert_eq!(client.ask(&ask("lost", 2, 1, 3), limit)?, 2001);
+    client.vanish();
+    server.tollkeeper.process.kill()?;
+    server.tollkeeper.restart()?;
+    eventually("the port", limit, || client.meet().ok())?;
+    assert_eq!(server.balance()?, ("0.97".into(), "0.05".into()));
+    client.vanish();
+    // Nobody restarts more often than that: numbers that change all the time mean nothing.
+    std::thread::sleep(Duration::from_millis(10_500));
+    client.state = Some(6);
+    assert_eq!(client.ask(&ask("new", 1, 0, 0), limit)?, 2001);
+    eventually("the lost session's end", limit, || {
+        let records = server.records("lost").ok()?;
+        records.iter().any(|(kind, _, cost)| kind == "STOP" && cost == "0.03").then_some(())
+    })?;
+    assert_eq!(server.balance()?, ("0.97".into(), "0.05".into()), "held for the new one alone");
+    assert_eq!(client.ask(&ask("lost", 2, 2, 1), limit)?, 5002);
+    Ok(())
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use agent_call::numbers::NumberRules;
+use agent_runtime::ContinueConfig;
 use serde::{Deserialize, Serialize};
 use types::ConfigDuration;
 use types::charging::FailureHandling;
@@ -63,12 +64,13 @@ pub struct DiameterConfig {
     #[serde(default = "default_answer_timeout")]
     pub answer_timeout: ConfigDuration,
     /// What is answered when the charging core is not reached in time: `terminate` (5012), `retry_and_terminate` (3004: the client
-    /// asks another server) or `continue` (open sessions go on with the usual grants; their usage is delivered later).
+    /// asks another server) or `continue` (sessions of known accounts go on, within the limits of `continue`; their usage is
+    /// delivered later).
     #[serde(default)]
     pub on_core_failure: FailureHandling,
-    /// How long a session may go on while the core is away, with `continue`.
-    #[serde(default = "default_continue")]
-    pub continue_longest: ConfigDuration,
+    /// Limits of `on_core_failure = "continue"`.
+    #[serde(default)]
+    pub r#continue: ContinueConfig,
     /// What clients do when they cannot reach us; absent: as the core says.
     #[serde(default)]
     pub failure_handling: Option<FailureHandling>,
@@ -101,6 +103,9 @@ pub struct TlsConfig {
     pub key_file: PathBuf,
     /// Who signs the peers' certificates, PEM.
     pub authority_file: PathBuf,
+    /// A peer's certificate must have its Origin-Host among its names (subjectAltName); else a peer could take another one's name.
+    #[serde(default = "default_check_names")]
+    pub check_names: bool,
 }
 
 /// Limits and times of connections.
@@ -189,6 +194,8 @@ impl DiameterConfig {
             faults.extend(service.faults().into_iter().map(|(key, text)| (format!("services[{index}].{key}"), text)));
         }
         faults.extend(self.grants.faults().into_iter().map(|(key, text)| (format!("grants.{key}"), text)));
+        let going_on = self.r#continue.faults().into_iter();
+        faults.extend(going_on.map(|(key, text)| (format!("continue.{key}"), text)));
         self.limits.faults(&mut faults);
         if !(100..=10_000).contains(&self.answer_timeout.ms()) {
             let text = "must be between 100ms and 10s: clients wait 5 to 10 s for an answer";
@@ -245,8 +252,8 @@ fn default_answer_timeout() -> ConfigDuration {
     ConfigDuration::from_s(3)
 }
 
-fn default_continue() -> ConfigDuration {
-    ConfigDuration::from_s(600)
+fn default_check_names() -> bool {
+    true
 }
 
 fn default_interim() -> ConfigDuration {

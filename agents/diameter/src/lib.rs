@@ -16,4 +16,4 @@ pub mod peer;
 mod server;
 
 pub use config::DiameterConfig;
-pub use server::{Agent, AgentParts, StartError, TlsError};
+pub use server::{Agent, AgentParts, ConnectedPeer, PeerBoard, PeersReport, RefusedPeer, StartError, TlsError};

@@ -69,6 +69,31 @@ impl Default for ContinueConfig {
     }
 }
 
+impl ContinueConfig {
+    /// The same as limits.
+    pub fn limits(&self) -> ContinueLimits {
+        ContinueLimits {
+            longest_ms: self.max_call.ms(),
+            calls_per_account: self.calls_per_account,
+            recent_ms: self.recent.ms(),
+            never: self.never.clone(),
+        }
+    }
+
+    /// What is wrong with the values, each with its key and the remedy.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if !(1_000..=4 * 3_600_000).contains(&self.max_call.ms()) {
+            faults.push(("max_call", "must be between 1s and 4h".to_owned()));
+        }
+        let e164 = |prefix: &str| prefix.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        if let Some(wrong) = self.never.iter().find(|prefix| !e164(prefix)) {
+            faults.push(("never", format!("has {wrong}; write the beginning of E.164 numbers, such as +882")));
+        }
+        faults
+    }
+}
+
 /// What happens to an answered call that was never offered to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -121,12 +146,7 @@ impl CallConfig {
 
     /// The limits of `on_core_failure = "continue"`.
     pub fn continue_limits(&self) -> ContinueLimits {
-        ContinueLimits {
-            longest_ms: self.r#continue.max_call.ms(),
-            calls_per_account: self.r#continue.calls_per_account,
-            recent_ms: self.r#continue.recent.ms(),
-            never: self.r#continue.never.clone(),
-        }
+        self.r#continue.limits()
     }
 
     /// What is wrong with the values, each with its key and the remedy.
@@ -145,13 +165,13 @@ impl CallConfig {
         if self.maximum_calls == 0 {
             faults.push(("maximum_calls", "must be at least 1".to_owned()));
         }
-        if !(1_000..=4 * 3_600_000).contains(&self.r#continue.max_call.ms()) {
-            faults.push(("continue.max_call", "must be between 1s and 4h".to_owned()));
-        }
-        let e164 = |prefix: &str| prefix.strip_prefix('+').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(wrong) = self.r#continue.never.iter().find(|prefix| !e164(prefix)) {
-            faults.push(("continue.never", format!("has {wrong}; write the beginning of E.164 numbers, such as +882")));
-        }
+        faults.extend(self.r#continue.faults().into_iter().map(|(key, text)| {
+            let key = match key {
+                "never" => "continue.never",
+                _ => "continue.max_call",
+            };
+            (key, text)
+        }));
         faults
     }
 }

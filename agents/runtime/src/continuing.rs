@@ -1,4 +1,5 @@
-//! `on_core_failure = "continue"`: which calls may go on while the charging core does not answer, and for how long.
+//! `on_core_failure = "continue"`: which calls, or sessions of other agents, may go on while the charging core does not answer, and
+//! for how long.
 //!
 //! Only those of accounts that the core let talk not long ago and that had more credit then; so many at once of an account; never
 //! to destinations that fraud is made with. Nothing is kept over a restart: then the core must answer first anyway.
@@ -29,23 +30,25 @@ impl Default for ContinueLimits {
     }
 }
 
+/// Who pays: one of its names, and whose customer it is.
+pub type Account = (Tenant, SubscriberId);
+
 /// Who may go on, as far as it is known.
 #[derive(Debug)]
-pub(crate) struct Continuing {
+pub struct Continuing {
     limits: ContinueLimits,
     /// When the core last granted more than a last grant.
-    good: HashMap<(Tenant, SubscriberId), MonoMs>,
+    good: HashMap<Account, MonoMs>,
 }
 
 impl Continuing {
-    pub(crate) fn new(limits: ContinueLimits) -> Self {
+    /// Nobody yet.
+    pub fn new(limits: ContinueLimits) -> Self {
         Self { limits, good: HashMap::new() }
     }
 
-    /// The core's word for the account of a call.
-    pub(crate) fn answered(&mut self, offer: &CallOffer, answer: &ChargingAnswer, now: MonoMs) {
-        let Some(payer) = &offer.payer else { return };
-        let account = (offer.tenant.clone(), payer.clone());
+    /// The core's word for an account.
+    pub fn answered(&mut self, account: Account, answer: &ChargingAnswer, now: MonoMs) {
         let granted = answer.units.iter().any(|unit| unit.granted.is_some());
         let refused = answer.units.iter().any(|unit| !unit.result_code.is_success() || unit.final_unit.is_some());
         match (answer.result_code.is_success() && !refused, granted) {
@@ -66,8 +69,30 @@ impl Continuing {
         }
     }
 
+    /// How long one more of this account may go on without the core, in milliseconds; 0: not at all. `called`: its number, E.164;
+    /// absent where nobody is called. `running`: how many of the account go on that way now.
+    pub fn longest_ms(&self, account: &Account, called: Option<&str>, running: usize, now: MonoMs) -> DurationMs {
+        let never = |called: &str| self.limits.never.iter().any(|prefix| called.starts_with(&**prefix));
+        if called.is_some_and(never) {
+            return 0;
+        }
+        let known = self.good.get(account);
+        if known.is_none_or(|at| now.since(*at) > self.limits.recent_ms) {
+            return 0;
+        }
+        let limit = usize::try_from(self.limits.calls_per_account).unwrap_or(usize::MAX);
+        if running < limit { self.limits.longest_ms } else { 0 }
+    }
+
+    /// The core's word for the account of a call.
+    pub(crate) fn call_answered(&mut self, offer: &CallOffer, answer: &ChargingAnswer, now: MonoMs) {
+        if let Some(payer) = &offer.payer {
+            self.answered((offer.tenant.clone(), payer.clone()), answer, now);
+        }
+    }
+
     /// How long this call may talk without the core; 0: not at all. `machines`: all calls of the switch.
-    pub(crate) fn longest_ms<'a>(
+    pub(crate) fn longest_call_ms<'a>(
         &self,
         call: &CallMachine,
         machines: impl Iterator<Item = &'a CallMachine>,
@@ -75,21 +100,13 @@ impl Continuing {
     ) -> DurationMs {
         let offer = call.call_offer();
         let (Some(payer), Some(called)) = (&offer.payer, &offer.called) else { return 0 };
-        let called = called.expose();
-        if self.limits.never.iter().any(|prefix| called.starts_with(&**prefix)) {
-            return 0;
-        }
-        let known = self.good.get(&(offer.tenant.clone(), payer.clone()));
-        if known.is_none_or(|at| now.since(*at) > self.limits.recent_ms) {
-            return 0;
-        }
         let same = |other: &&CallMachine| {
             let theirs = other.call_offer();
             other.is_continued() && theirs.tenant == offer.tenant && theirs.payer.as_ref() == Some(payer)
         };
         let running = machines.filter(|other| !matches!(other.phase(), Phase::Closing | Phase::Finished)).filter(same);
-        let limit = usize::try_from(self.limits.calls_per_account).unwrap_or(usize::MAX);
-        if running.take(limit).count() < limit { self.limits.longest_ms } else { 0 }
+        let account = (offer.tenant.clone(), payer.clone());
+        self.longest_ms(&account, Some(called.expose()), running.count(), now)
     }
 }
 

@@ -66,7 +66,13 @@ pub(crate) fn full() -> CallRecord {
             longitude: Degrees { micro: 13_404_954 },
         }),
     };
-    let units = |n| RecordUnits { input_octets: Some(n), output_octets: Some(n), time_ms: Some(n), units: Some(n) };
+    let units = |n| RecordUnits {
+        input_octets: Some(n),
+        output_octets: Some(n),
+        time_ms: Some(n),
+        total_octets: Some(n),
+        units: Some(n),
+    };
     let stop = stop();
     CallRecord {
         call_id: "call-id-1@198.51.100.7".into(),

@@ -43,6 +43,9 @@ pub struct RecordUnits {
     /// Time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<u64>,
+    /// Octets whose direction was not told; beside those of both directions, never among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_octets: Option<u64>,
     /// Messages or service-specific units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
@@ -51,7 +54,7 @@ pub struct RecordUnits {
 impl RecordUnits {
     /// Time only.
     pub const fn time(time_ms: u64) -> Self {
-        Self { time_ms: Some(time_ms), input_octets: None, output_octets: None, units: None }
+        Self { time_ms: Some(time_ms), input_octets: None, output_octets: None, total_octets: None, units: None }
     }
 }
 

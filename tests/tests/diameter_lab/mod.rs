@@ -2,6 +2,8 @@
 //! freeDiameterd as a relay, and what went over the wire, for tshark.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod raw;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -19,7 +21,25 @@ pub const DATA: &str = "32251@3gpp.org";
 pub const SMS: &str = "32274@3gpp.org";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The charging server, with the account 49170 and data at 0.10 (group 10) and 0.01 (group 20) a megabyte.
+/// How the charging server is set up.
+pub struct Setup {
+    /// Our Origin-Host; the realm is always example.net.
+    pub origin_host: &'static str,
+    /// Further keys of the agent.
+    pub agent: String,
+    /// The accounts: id, identity, balance.
+    pub accounts: Vec<(&'static str, String, &'static str)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let peers = r#"peers = [{ host = "pgw.example.net", addresses = ["127.0.0.0/8"] }, { host = "dra.example.net", relay = true }]"#;
+        Self { origin_host: "ocs.example.net", agent: peers.to_owned(), accounts: Vec::new() }
+    }
+}
+
+/// The charging server, with the account 49170, data at 0.10 (group 10) and 0.01 (group 20) a megabyte, calls to Germany at 0.01 a
+/// second.
 pub struct Server {
     pub tollkeeper: Tollkeeper,
     pub port: u16,
@@ -27,22 +47,14 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(name: &str, balance: &str) -> anyhow::Result<Self> {
-        let folder = repository().join("target/e2e").join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(folder.join("tariff"))?;
-        let files = [
-            ("Destinations.csv", ""),
-            ("Rates.csv", "MB10,0,0.10,1000000,1000000,0\nMB1,0,0.01,1000000,1000000,0\nSMS,0,0.08,1,1,0\n"),
-            ("DestinationRates.csv", "DRD,*any,MB10,*up,4,0,\nDRC,*any,MB1,*up,4,0,\nDRS,*any,SMS,*up,4,0,\n"),
-            ("RatingPlans.csv", "RPD,DRD,*any,10\nRPC,DRC,*any,10\nRPS,DRS,*any,10\n"),
-            ("RatingProfiles.csv", "default,data,*any,,RPD,\ndefault,data_cheap,*any,,RPC,\ndefault,sms,*any,,RPS,\n"),
-        ];
-        for (file, text) in files {
-            std::fs::write(folder.join("tariff").join(file), text)?;
-        }
+    pub fn start(name: &str, balance: &'static str) -> anyhow::Result<Self> {
+        let accounts = vec![("alice", "e164:+49170".to_owned(), balance)];
+        Self::with(name, &Setup { accounts, ..Setup::default() })
+    }
+
+    pub fn with(name: &str, setup: &Setup) -> anyhow::Result<Self> {
+        let folder = empty_folder(name)?;
+        write_tariff(&folder.join("tariff"))?;
         let port = free_tcp_port()?;
         let config = format!(
             r#"data_dir = "data"
@@ -54,30 +66,25 @@ tariff = {{ folder = "tariff", currency = "EUR" }}
 [[journal.sink]]
 kind = "json-lines"
 path = "records.jsonl"
-[[agent]]
-kind = "diameter"
-name = "gy"
-origin_host = "ocs.example.net"
-listen = ["127.0.0.1:{port}"]
-peers = [{{ host = "pgw.example.net", addresses = ["127.0.0.0/8"] }}, {{ host = "dra.example.net", relay = true }}]
-interim = "1ms"
-limits = {{ watchdog = "6s" }}
-services = [
-    {{ context = "32251", rating_group = 10, category = "data" }},
-    {{ context = "32251", rating_group = 20, category = "data_cheap" }},
-    {{ context = "32274" }},
-]
-"#
+{}"#,
+            agent(setup, port)
         );
         let tollkeeper = Tollkeeper::start(&folder, &config)?;
-        tollkeeper.cli(&["account", "create", "alice", "--balance", balance, "--identity", "e164:+49170"])?;
+        for (id, identity, balance) in &setup.accounts {
+            tollkeeper.cli(&["account", "create", id, "--balance", balance, "--identity", identity])?;
+        }
         Ok(Self { tollkeeper, port, folder })
     }
 
-    pub fn balance(&self) -> anyhow::Result<(String, String)> {
-        let shown = self.tollkeeper.json(&["account", "show", "alice"])?;
+    /// (balance, held) of an account.
+    pub fn account(&self, id: &str) -> anyhow::Result<(String, String)> {
+        let shown = self.tollkeeper.json(&["account", "show", id])?;
         let text = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
         Ok((text("balance"), text("held")))
+    }
+
+    pub fn balance(&self) -> anyhow::Result<(String, String)> {
+        self.account("alice")
     }
 
     /// (type, sequence, cost) of a session's records.
@@ -99,6 +106,64 @@ services = [
             metrics.lines().any(|line| line == wanted).then_some(())
         })
     }
+}
+
+/// A folder for one test, without what an earlier run left.
+pub fn empty_folder(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = repository().join("target/e2e").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Data, messages and calls.
+pub fn write_tariff(folder: &Path) -> anyhow::Result<()> {
+    let files = [
+        ("Destinations.csv", "DE,49\n"),
+        (
+            "Rates.csv",
+            "R1,0,0.01,1s,1s,0s\nMB10,0,0.10,1000000,1000000,0\nMB1,0,0.01,1000000,1000000,0\nSMS,0,0.08,1,1,0\n",
+        ),
+        (
+            "DestinationRates.csv",
+            "DRV,DE,R1,*up,4,0,\nDRD,*any,MB10,*up,4,0,\nDRC,*any,MB1,*up,4,0,\nDRS,*any,SMS,*up,4,0,\n",
+        ),
+        ("RatingPlans.csv", "RPV,DRV,*any,10\nRPD,DRD,*any,10\nRPC,DRC,*any,10\nRPS,DRS,*any,10\n"),
+        (
+            "RatingProfiles.csv",
+            "default,call,*any,,RPV,\ndefault,data,*any,,RPD,\ndefault,data_cheap,*any,,RPC,\ndefault,sms,*any,,RPS,\n",
+        ),
+    ];
+    std::fs::create_dir_all(folder)?;
+    for (file, text) in files {
+        std::fs::write(folder.join(file), text)?;
+    }
+    Ok(())
+}
+
+/// The agent's table.
+pub fn agent(setup: &Setup, port: u16) -> String {
+    format!(
+        r#"[[agent]]
+kind = "diameter"
+name = "gy"
+origin_host = "{}"
+origin_realm = "example.net"
+listen = ["127.0.0.1:{port}"]
+interim = "1ms"
+numbers = {{ bare_is_international = true }}
+limits = {{ watchdog = "6s" }}
+services = [
+    {{ context = "32251", rating_group = 10, category = "data" }},
+    {{ context = "32251", rating_group = 20, category = "data_cheap" }},
+    {{ context = "32260" }}, {{ context = "32274" }},
+]
+{}
+"#,
+        setup.origin_host, setup.agent
+    )
 }
 
 /// python-diameter as a packet gateway.
@@ -199,17 +264,27 @@ pub struct Relay {
 
 impl Relay {
     pub fn start(folder: &Path, server: u16) -> anyhow::Result<Self> {
+        Self::connecting(folder, &format!("No_TLS; Port = {server};"), None)
+    }
+
+    /// `connect`: how it connects to us. `certificate`: its own, its key, and who signed it and ours; else one is made.
+    pub fn connecting(folder: &Path, connect: &str, certificate: Option<[&Path; 3]>) -> anyhow::Result<Self> {
         let port = free_tcp_port()?;
         let place = folder.join("relay");
         std::fs::create_dir_all(&place)?;
         let in_place = |name: &str| place.join(name).display().to_string();
-        // It wants a certificate also where it never uses one.
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=dra.example.net"])
-            .args(["-keyout", &in_place("key.pem"), "-out", &in_place("cert.pem")])
-            .stderr(Stdio::null())
-            .status()?;
-        anyhow::ensure!(made.success(), "openssl");
+        let [cert, key, authority] = match certificate {
+            Some(files) => files.map(|file| file.display().to_string()),
+            None => {
+                // It wants a certificate also where it never uses one.
+                let subject = ["-subj", "/CN=dra.example.net"];
+                let files = ["-keyout", &in_place("key.pem"), "-out", &in_place("cert.pem")];
+                openssl(
+                    &[&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"][..], &subject, &files].concat(),
+                )?;
+                [in_place("cert.pem"), in_place("key.pem"), in_place("cert.pem")]
+            }
+        };
         std::fs::write(place.join("acl.conf"), "ALLOW_IPSEC pgw.example.net\n")?;
         let config = format!(
             r#"Identity = "dra.example.net";
@@ -221,15 +296,13 @@ No_IPv6;
 ListenOn = "127.0.0.1";
 TwTimer = 6;
 TLS_Cred = "{cert}", "{key}";
-TLS_CA = "{cert}";
+TLS_CA = "{authority}";
 LoadExtension = "dict_nasreq.fdx";
 LoadExtension = "dict_dcca.fdx";
 LoadExtension = "dict_dcca_3gpp.fdx";
 LoadExtension = "acl_wl.fdx" : "{acl}";
-ConnectPeer = "ocs.example.net" {{ ConnectTo = "127.0.0.1"; No_TLS; Port = {server}; }};
+ConnectPeer = "ocs.example.net" {{ ConnectTo = "127.0.0.1"; {connect} }};
 "#,
-            cert = in_place("cert.pem"),
-            key = in_place("key.pem"),
             acl = in_place("acl.conf"),
         );
         std::fs::write(place.join("fd.conf"), config)?;
@@ -242,46 +315,94 @@ ConnectPeer = "ocs.example.net" {{ ConnectTo = "127.0.0.1"; No_TLS; Port = {serv
     pub fn complaints(&self) -> Vec<String> {
         let log = self.process.output();
         let bad = ["Parsing error", "Conflicting rule", "ERROR"];
-        log.lines().filter(|line| bad.iter().any(|word| line.contains(word))).map(str::to_owned).collect()
+        // Its TLS library says so when a record was none of the application's.
+        let harmless = |line: &str| line.contains("Resource temporarily unavailable, try again");
+        let complains = |line: &&str| bad.iter().any(|word| line.contains(word)) && !harmless(line);
+        log.lines().filter(complains).map(str::to_owned).collect()
     }
 }
 
-/// Between a client and the server; keeps what the server sent.
+/// Runs openssl.
+pub fn openssl(words: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new("openssl").args(words).output()?;
+    anyhow::ensure!(output.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// An authority, and a certificate of it for each of these hosts: NAME.pem and NAME.key in the folder, authority.pem.
+pub fn certificates(folder: &Path, hosts: &[&str]) -> anyhow::Result<()> {
+    let in_folder = |name: &str| folder.join(name).display().to_string();
+    let (authority, key) = (in_folder("authority.pem"), in_folder("authority.key"));
+    let new = ["req", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    openssl(&[&new[..], &["-x509", "-subj", "/CN=Example CA", "-keyout", &key, "-out", &authority]].concat())?;
+    for host in hosts {
+        let [request, own, cert, names] = ["csr", "key", "pem", "ext"].map(|kind| in_folder(&format!("{host}.{kind}")));
+        openssl(&[
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            &format!("/CN={host}"),
+            "-keyout",
+            &own,
+            "-out",
+            &request,
+        ])?;
+        std::fs::write(&names, format!("subjectAltName = DNS:{host}\n"))?;
+        let signed = ["-CA", &authority, "-CAkey", &key, "-CAcreateserial", "-extfile", &names, "-days", "2"];
+        openssl(&[&["x509", "-req", "-in", &request, "-out", &cert][..], &signed].concat())?;
+    }
+    Ok(())
+}
+
+/// Between a client and the server; keeps what both said.
 pub struct Tee {
     pub port: u16,
     sent: Arc<Mutex<Vec<u8>>>,
+    asked: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Tee {
     pub fn start(server: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&sent);
+        let (sent, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (kept, heard) = (Arc::clone(&sent), Arc::clone(&asked));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let (Ok(from), Ok(to)) = (client.try_clone(), upstream.try_clone()) else { continue };
-                std::thread::spawn(move || copy(from, to, None));
+                let heard = Arc::clone(&heard);
+                std::thread::spawn(move || copy(from, to, Some(heard)));
                 let kept = Arc::clone(&kept);
                 std::thread::spawn(move || copy(upstream, client, Some(kept)));
             }
         });
-        Ok(Self { port, sent })
+        Ok(Self { port, sent, asked })
     }
 
     /// What the server sent, message by message.
     pub fn messages(&self) -> Vec<Vec<u8>> {
-        let sent = self.sent.lock().map(|sent| sent.clone()).unwrap_or_default();
-        let (mut rest, mut messages) = (sent.as_slice(), Vec::new());
-        while let [_, high, middle, low, ..] = rest {
-            let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
-            let (message, more) = rest.split_at(length.clamp(20, rest.len().max(20)).min(rest.len()));
-            messages.push(message.to_vec());
-            rest = more;
-        }
-        messages
+        messages(&self.sent)
     }
+
+    /// The same of its clients.
+    pub fn asked(&self) -> Vec<Vec<u8>> {
+        messages(&self.asked)
+    }
+}
+
+fn messages(bytes: &Mutex<Vec<u8>>) -> Vec<Vec<u8>> {
+    let bytes = bytes.lock().map(|bytes| bytes.clone()).unwrap_or_default();
+    let (mut rest, mut messages) = (bytes.as_slice(), Vec::new());
+    while let [_, high, middle, low, ..] = rest {
+        let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
+        let (message, more) = rest.split_at(length.clamp(20, rest.len().max(20)).min(rest.len()));
+        messages.push(message.to_vec());
+        rest = more;
+    }
+    messages
 }
 
 fn copy(mut from: TcpStream, mut to: TcpStream, kept: Option<Arc<Mutex<Vec<u8>>>>) {

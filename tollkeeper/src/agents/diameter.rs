@@ -54,6 +54,7 @@ impl AgentConfig for Configured {
             shutdown: place.shutdown.clone(),
         })?;
         let name = self.0.name.clone();
+        place.boards.push(agent.board());
         let addresses = agent.addresses();
         tracing::info!(agent = %name, kind = NAME, origin_host = %self.0.origin_host, ?addresses, "agent started");
         place.tasks.spawn(async move {
@@ -92,6 +93,10 @@ const COMMENTS: &[Comment] = &[
     Comment::new("tls.certificate_file", "Our certificates, PEM, ours first."),
     Comment::new("tls.key_file", "The key of the first one, PEM."),
     Comment::new("tls.authority_file", "Who signs the peers' certificates, PEM."),
+    Comment::new(
+        "tls.check_names",
+        "true: a peer's certificate must have its Origin-Host among its names (subjectAltName).",
+    ),
     Comment::new("peers", "Who may connect: host (*.example.net for all of a domain), realm, addresses, relay."),
     Comment::new("peers.host", "Its Origin-Host; *.example.net for all hosts of a domain."),
     Comment::optional("peers.realm", "Its Origin-Realm. Without it: any.", "\"example.net\""),
@@ -202,9 +207,16 @@ const COMMENTS: &[Comment] = &[
     ),
     Comment::new(
         "on_core_failure",
-        "Without the core: terminate (5012), retry_and_terminate (3004: the client asks another server) or continue (open sessions go on, their usage is delivered when the core is back; what waits for it is lost if this process dies).",
+        "Without the core: terminate (5012), retry_and_terminate (3004: the client asks another server) or continue (sessions of known accounts go on, their usage is delivered when the core is back).",
     ),
-    Comment::new("continue_longest", "How long a session may go on without the core, with continue."),
+    Comment::new(
+        "continue",
+        "With on_core_failure = \"continue\": which sessions go on without the core; they are debited later.",
+    ),
+    Comment::new("continue.max_call", "Longest time that a session goes on without the core."),
+    Comment::new("continue.calls_per_account", "Sessions of one account at once."),
+    Comment::new("continue.recent", "How old the core's last good word for the account may be."),
+    Comment::new("continue.never", "Beginnings of E.164 numbers, such as \"+882\", to which no call goes on."),
     Comment::optional(
         "failure_handling",
         "What clients do without us: terminate, continue, retry_and_terminate. Without it: as the core says.",

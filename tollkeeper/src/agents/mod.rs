@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+use agent_diameter::PeerBoard;
 use agent_runtime::{CallConfig, CallDriver, CallLog, Clock, DriverParts};
 use anyhow::Context as _;
 use cdr_journal::Journal;
@@ -66,6 +67,8 @@ pub struct AgentPlace<'a> {
     pub tasks: &'a mut JoinSet<Box<str>>,
     /// Their clients, one for each switch.
     pub clients: &'a mut Vec<Client>,
+    /// Who is connected to the Diameter agents.
+    pub boards: &'a mut Vec<Arc<PeerBoard>>,
 }
 
 impl AgentPlace<'_> {

@@ -4,10 +4,12 @@ mod account;
 mod cdr;
 mod configuration;
 mod connection;
+mod diameter;
 mod journal;
 mod ledger;
 mod parse;
 mod plan_folder;
+mod process;
 mod quote;
 mod session;
 mod ship_status;
@@ -97,6 +99,12 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.")]
   tollkeeper ledger restore /backup/2026-11-22 --replace")]
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// The Diameter agents' peers: who is connected, who was refused and why.
+    #[command(after_help = "Examples:
+  tollkeeper diameter peers -c /etc/tollkeeper/tollkeeper.toml
+  tollkeeper diameter peers --json")]
+    #[command(subcommand)]
+    Diameter(diameter::Command),
     /// Tariffs: check a folder, load it into the running core, compare, show, history, activate.
     #[command(after_help = "Examples:
   tollkeeper tariff check /etc/tollkeeper/tariff
@@ -169,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Cdr(command) => cdr::run(command).map(|()| ExitCode::SUCCESS),
         Command::Journal(command) => journal::run(command),
         Command::Ledger(command) => ledger::run(command),
+        Command::Diameter(command) => diameter::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Tariff(command) => tariff::run(&cli.core, command),
         Command::Quote(args) => quote::run(&cli.core, &args).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {

@@ -1,16 +1,15 @@
 //! `cdr ship-status`: how it stands with the sinks, from the running process, or from the journal's directory when there is none.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
 use types::UtcMs;
 
-use super::{ConfigArgs, show};
+use super::{ConfigArgs, process, show};
 use crate::exit::UsageError;
 use crate::sinks::{SinkReport, SinksAnswer};
 
@@ -76,7 +75,7 @@ fn ask(args: &ShipStatusArgs) -> anyhow::Result<(From, Vec<SinkReport>)> {
             let config = args.config.load()?;
             let directory = config.journal_dir();
             // A process that cannot be asked any more has ended, and its directory tells.
-            let answer = listening(&config.top.data_dir).and_then(|address| of_process(address).ok());
+            let answer = process::listening(&config.top.data_dir).and_then(|address| of_process(address).ok());
             if let Some(answer) =
                 answer.filter(|answer| answer.journal.as_deref().is_some_and(|of| same(of, &directory)))
             {
@@ -88,13 +87,6 @@ fn ask(args: &ShipStatusArgs) -> anyhow::Result<(From, Vec<SinkReport>)> {
     Ok((From::Directory, of_directory(&directory)?))
 }
 
-/// Where the process of a data directory listens, if one ran there.
-fn listening(data_dir: &Path) -> Option<SocketAddr> {
-    let text = std::fs::read_to_string(data_dir.join("endpoints.json")).ok()?;
-    let endpoints: serde_json::Value = serde_json::from_str(&text).ok()?;
-    endpoints.get("http")?.as_str()?.parse().ok()
-}
-
 /// Another process may have the port by now.
 fn same(of: &Path, directory: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
@@ -102,17 +94,7 @@ fn same(of: &Path, directory: &Path) -> bool {
 }
 
 fn of_process(address: SocketAddr) -> anyhow::Result<SinksAnswer> {
-    let what = || format!("the process at {address} does not answer; is it running?");
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(what)?;
-    stream.set_read_timeout(Some(PATIENCE)).with_context(what)?;
-    write!(stream, "GET /sinks HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").with_context(what)?;
-    let mut text = String::new();
-    stream.take(MOST_BYTES).read_to_string(&mut text).with_context(what)?;
-    let (head, body) = text.split_once("\r\n\r\n").with_context(what)?;
-    if !head.starts_with("HTTP/1.1 200 ") {
-        bail!("the process at {address} answers {}; is it tollkeeper?", head.lines().next().unwrap_or_default());
-    }
-    serde_json::from_str(body).with_context(|| format!("the process at {address} answers something else"))
+    process::ask(address, "/sinks")
 }
 
 fn of_directory(directory: &Path) -> anyhow::Result<Vec<SinkReport>> {
@@ -188,7 +170,3 @@ fn row(report: &SinkReport) -> [String; 12] {
         show::or_dash((!alarms.is_empty()).then(|| alarms.join(","))),
     ]
 }
-
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Far more than any number of sinks needs.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use agent_diameter::PeerBoard;
 use anyhow::Context as _;
 use charging_client::{ChargingTransport, Client, GrpcTransport};
 use charging_server::Core;
@@ -25,6 +26,7 @@ pub(super) struct Agents {
     transport: Option<Arc<dyn ChargingTransport>>,
     grpc: Option<Arc<GrpcTransport>>,
     clients: Vec<Client>,
+    boards: Vec<Arc<PeerBoard>>,
     tasks: Mutex<JoinSet<Box<str>>>,
     threads: Handle,
     pub(super) shutdown: CancellationToken,
@@ -53,7 +55,7 @@ impl Agents {
             None => None,
         };
         let (tasks, shutdown) = (Mutex::default(), CancellationToken::new());
-        Ok(Self { transport, grpc, clients: Vec::new(), tasks, threads: threads.clone(), shutdown })
+        Ok(Self { transport, grpc, clients: Vec::new(), boards: Vec::new(), tasks, threads: threads.clone(), shutdown })
     }
 
     /// Starts them all.
@@ -75,11 +77,13 @@ impl Agents {
             shutdown: self.shutdown.clone(),
             tasks: &mut tasks,
             clients: &mut self.clients,
+            boards: &mut self.boards,
         };
         for agent in &config.agents {
             agent.start(&mut place).with_context(|| format!("agent {}", agent.name()))?;
         }
         readiness.exports().set_clients(self.clients.clone());
+        readiness.set_boards(self.boards.clone());
         self.tasks = Mutex::new(tasks);
         Ok(self)
     }

@@ -1,4 +1,4 @@
-//! /metrics, /healthz, /readyz, and /sinks for `cdr ship-status`.
+//! /metrics, /healthz, /readyz, /sinks for `cdr ship-status`, and /diameter/peers for `diameter peers`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,6 +28,7 @@ pub(super) async fn serve(listen: SocketAddr, readiness: Arc<Readiness>) -> anyh
         .route("/healthz", get(async || "up\n"))
         .route("/readyz", get(ready))
         .route("/sinks", get(sinks))
+        .route("/diameter/peers", get(diameter_peers))
         .with_state(readiness);
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let task = tokio::spawn(async move { server.await.context("HTTP server") });
@@ -49,4 +50,10 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
 async fn sinks(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
     let answer = SinksAnswer { journal: readiness.journal_dir().map(Path::to_path_buf), sinks: readiness.sinks() };
     ([(header::CONTENT_TYPE, "application/json")], serde_json::to_string(&answer).unwrap_or_default())
+}
+
+/// The peers of all Diameter agents.
+async fn diameter_peers(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
+    let reports = readiness.diameter_peers();
+    ([(header::CONTENT_TYPE, "application/json")], serde_json::to_string(&reports).unwrap_or_default())
 }

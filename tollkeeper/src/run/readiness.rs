@@ -1,10 +1,11 @@
 //! Whether new calls should come here: started and not stopping, the core answers, the journal accepts calls. Switches and sinks
 //! are listed, but a switch that is away does not make the others' agent unready, and a sink that is down costs no call.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_diameter::{PeerBoard, PeersReport};
 use charging_client::ChargingTransport;
 use serde::Serialize;
 use types::SessionId;
@@ -20,6 +21,7 @@ pub(super) struct Readiness {
     transport: Option<Arc<dyn ChargingTransport>>,
     records: Option<Arc<Records>>,
     switches: Vec<(String, String)>,
+    boards: Mutex<Vec<Arc<PeerBoard>>>,
     started: AtomicBool,
     stopping: AtomicBool,
 }
@@ -75,6 +77,7 @@ impl Readiness {
             transport,
             records: records.cloned(),
             switches: config.agents.iter().flat_map(of).collect(),
+            boards: Mutex::default(),
             started: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
@@ -86,6 +89,17 @@ impl Readiness {
 
     pub(super) fn stopping(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Who is connected to the Diameter agents, once there are any.
+    pub(super) fn set_boards(&self, boards: Vec<Arc<PeerBoard>>) {
+        *self.boards.lock().unwrap_or_else(PoisonError::into_inner) = boards;
+    }
+
+    /// Who is, now.
+    pub(super) fn diameter_peers(&self) -> Vec<PeersReport> {
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
+        boards.iter().map(|board| board.report()).collect()
     }
 
     pub(super) fn exports(&self) -> &Exports {

@@ -37,6 +37,8 @@ const COMMANDS: &[&[&str]] = &[
     &["ledger", "verify"],
     &["ledger", "backup"],
     &["ledger", "restore"],
+    &["diameter"],
+    &["diameter", "peers"],
     &["tariff"],
     &["tariff", "check"],
     &["tariff", "load"],

@@ -102,6 +102,12 @@ impl Ask {
         }
     }
 
+    /// An event that takes or gives back money; other events ask questions.
+    pub fn moves_money(&self) -> bool {
+        self.request_type == CcRequestType::Event
+            && matches!(self.action, RequestedAction::DirectDebit | RequestedAction::Refund)
+    }
+
     fn read_groups(&mut self, ccr: &CreditControlRequest<'_>) {
         for group in &ccr.multiple_services_credit_control {
             let change = group.tariff_change_usage;

@@ -38,6 +38,9 @@ pub struct Memory {
     /// Its records.
     #[serde(default)]
     pub recorded: Recorded,
+    /// When its debit and its refund were first asked for (number with the core): a copy without Event-Timestamp is rated at that time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<(u32, UtcMs)>,
 }
 
 /// What is the same for all groups of a session.
@@ -68,7 +71,13 @@ impl Memory {
             keys: Vec::new(),
             numbering: Numbering::default(),
             recorded: Recorded::default(),
+            events: Vec::new(),
         }
+    }
+
+    /// Who pays, for the limits of going on without the core; absent: nothing is known of it.
+    pub fn account(&self) -> Option<agent_runtime::Account> {
+        Some((self.terms.as_ref()?.tenant.clone(), self.facts.subscribers.first()?.clone()))
     }
 
     /// As the core kept it; absent if it is none of ours.

@@ -49,6 +49,7 @@ pub fn plan(ask: &Ask, memory: &mut Memory, number: u32, config: &DiameterConfig
         let (_, service) = find(ask, &Asked::default(), &facts, config).unzip();
         memory.terms = Some(terms(service.unwrap_or(&ServiceConfig::default()), &facts, config));
     }
+    standing_unit(ask, &verdicts, config, &mut units);
     let wanted = units.is_empty() && verdicts.iter().all(|verdict| *verdict == Verdict::Unmapped);
     let nothing = !ask.groups.is_empty() && wanted && matches!(ask.operation(), Operation::Initial | Operation::Event);
     let terms = memory.terms.clone().unwrap_or_else(|| terms(&ServiceConfig::default(), &facts, config));
@@ -146,6 +147,26 @@ fn group_plan(
     Verdict::Charged { unit: unit_index, service: at, grants }
 }
 
+/// Where credit is gone, some services are redirected or restricted instead of refused, and asked for again when it comes back. So the
+/// session must stand with the core even if no group gets anything: it has a group that asks for nothing.
+fn standing_unit(ask: &Ask, verdicts: &[Verdict], config: &DiameterConfig, units: &mut Vec<UnitUsage>) {
+    let row = verdicts.iter().find_map(|verdict| match verdict {
+        Verdict::Charged { service, .. } => config.services.get(*service).filter(|row| row.final_unit.is_some()),
+        Verdict::Free | Verdict::Unmapped => None,
+    });
+    let (Some(row), Operation::Initial) = (row, ask.operation()) else { return };
+    if !units.iter().any(|unit| unit.rating_group == STANDING) {
+        units.push(UnitUsage {
+            rating_group: STANDING,
+            service_identifier: None,
+            category: row.category.clone(),
+            called: row.destination.as_deref().map(Number::from),
+            requested: None,
+            used: Vec::new(),
+        });
+    }
+}
+
 /// The first row that fits.
 fn find<'c>(ask: &Ask, group: &Asked, facts: &Facts, config: &'c DiameterConfig) -> Option<(usize, &'c ServiceConfig)> {
     let information = &facts.information;
@@ -240,6 +261,8 @@ const fn default_category(service: Service) -> &'static str {
     }
 }
 
+/// The group that asks for nothing; no operator's.
+const STANDING: u32 = u32::MAX;
 /// What one session may have; a CCR within its length limit has fewer.
 const GROUPS_MAX: usize = 1_024;
 /// A report of more is none (Kamailio was seen to report 828 days).

@@ -42,6 +42,9 @@ pub struct Recorded {
     /// Cost up to the last record.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Money>,
+    /// It went on without the core.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub continued: bool,
     /// What the request on the way will record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
@@ -54,8 +57,6 @@ struct Total {
     units: RecordUnits,
     /// Up to the last record.
     recorded: RecordUnits,
-    /// Only sums were told: they are in `units`.
-    sums: bool,
 }
 
 /// What one request records.
@@ -74,8 +75,6 @@ pub struct Draft {
     at: UtcMs0,
     /// An attempt, or the debit or refund of an event.
     event: Option<EventWord>,
-    /// Of octets only the sums are known.
-    sums: bool,
 }
 
 /// Milliseconds UTC that may be left out.
@@ -167,8 +166,7 @@ impl Recorded {
             add(&mut total.units.input_octets, units.input_octets);
             add(&mut total.units.output_octets, units.output_octets);
             if let (Some(sum), false) = (units.total_octets, has_parts) {
-                add(&mut total.units.units, Some(sum));
-                total.sums = true;
+                add(&mut total.units.total_octets, Some(sum));
             }
             add(&mut total.units.units, units.specific_units);
             let counts =
@@ -208,7 +206,6 @@ impl Recorded {
 
     fn draft_usage(&mut self, draft: &mut Draft, kind: RecordType, facts: &Facts<'_>, at: UtcMs) {
         draft.other = Some((kind, self.sequence()));
-        draft.sums = self.totals.iter().any(|total| total.sums);
         self.last = Some(at);
         for total in &mut self.totals {
             let delta = less(&total.units, &total.recorded);
@@ -254,6 +251,7 @@ fn less(total: &RecordUnits, recorded: &RecordUnits) -> RecordUnits {
         input_octets: minus(total.input_octets, recorded.input_octets),
         output_octets: minus(total.output_octets, recorded.output_octets),
         time_ms: minus(total.time_ms, recorded.time_ms),
+        total_octets: minus(total.total_octets, recorded.total_octets),
         units: minus(total.units, recorded.units),
     }
 }
@@ -308,9 +306,6 @@ fn fill(record: &mut CallRecord, draft: &Draft, memory: &Memory, (kind, outcome)
     let is_voice = record.service == Service::Voice;
     let lasted_ms = if is_voice { talked_ms } else { Some(at.since(memory.started)) };
     record.duration = lasted_ms.filter(|_| kind != RecordType::Event).map(Seconds::from_ms);
-    if draft.sums {
-        record.metadata.tags.push("OCTETS_AS_UNITS".into());
-    }
     record.event_kind = (kind == RecordType::Event).then_some(match draft.event {
         Some(EventWord::Attempt) => EventKind::CallAttempt,
         Some(EventWord::Debit | EventWord::Refund) | None => EventKind::Service,
@@ -346,6 +341,9 @@ fn record(
     let mut tags: Vec<Box<str>> = Vec::new();
     if facts.emergency {
         tags.push("EMERGENCY".into());
+    }
+    if memory.recorded.continued {
+        tags.push("CONTINUED".into());
     }
     CallRecord {
         schema_version: SchemaVersion::CURRENT,

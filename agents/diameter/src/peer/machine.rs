@@ -7,6 +7,7 @@
 //! | WAIT-CER | anything else, or Tc over | close | CLOSED |
 //! | WAIT-CEA | CEA 2001 | opened | OPEN |
 //! | WAIT-CEA | CEA with another code, anything else, or Tc over | close | CLOSED |
+//! | WAIT-CER, WAIT-CEA | the election is lost | close | CLOSED |
 //! | OPEN | CER | CEA with the verdict; sessions stay | OPEN |
 //! | OPEN | DWR | DWA | OPEN |
 //! | OPEN | DWA, CEA, DPA | | OPEN |
@@ -23,7 +24,8 @@
 //! | any | transport lost | | CLOSED |
 //!
 //! An accepted connection begins in WAIT-CER, one that we made in WAIT-CEA: the CER is sent at once. The election (section 5.6.4)
-//! is between two connections of one peer, so it is not here: whoever owns the connections keeps the newer one.
+//! is between two connections of one peer: whoever owns them asks [`super::elect`] and tells the one that goes. Two connections that
+//! the peer made are no election: the newer one stays.
 
 use protocol_codecs::diameter::{DisconnectCause, ResultCode};
 use types::MonoMs;
@@ -77,6 +79,8 @@ pub enum Event {
     Idle,
     /// We want to leave.
     Stop(DisconnectCause),
+    /// The peer's connection and ours met, and this one has to go.
+    ElectionLost,
     /// The transport is gone.
     Lost,
 }
@@ -96,6 +100,8 @@ pub enum CloseReason {
     PeerLeft,
     /// We said DPR.
     Left,
+    /// Another connection with the same peer stays.
+    ElectionLost,
     /// No sign of life.
     Silent,
 }
@@ -110,6 +116,7 @@ impl CloseReason {
             Self::RefusedByPeer(_) => "refused_by_peer",
             Self::PeerLeft => "peer_left",
             Self::Left => "left",
+            Self::ElectionLost => "election_lost",
             Self::Silent => "silent",
         }
     }
@@ -195,6 +202,11 @@ impl PeerMachine {
         self.state == State::Open && self.watchdog.state() == WatchdogState::Okay
     }
 
+    /// Where the watchdog stands.
+    pub fn watchdog_state(&self) -> WatchdogState {
+        self.watchdog.state()
+    }
+
     /// Whether the peer was lost for silence.
     pub fn is_down(&self) -> bool {
         self.watchdog.state() == WatchdogState::Down
@@ -215,7 +227,7 @@ impl PeerMachine {
             self.state = State::Closed;
             return;
         }
-        if !matches!(event, Event::Idle | Event::Stop(_)) {
+        if !matches!(event, Event::Idle | Event::Stop(_) | Event::ElectionLost) {
             let heard = if event == Event::Dwa { Heard::Answer } else { Heard::Other };
             let jitter_ms = self.next_jitter_ms();
             self.watchdog.heard(heard, now, jitter_ms);
@@ -260,6 +272,7 @@ impl PeerMachine {
                 self.close(CloseReason::Refused(code), actions);
             }
             Event::Stop(_) => self.close(CloseReason::Left, actions),
+            Event::ElectionLost => self.close(CloseReason::ElectionLost, actions),
             Event::Idle => {}
             _ => self.close(CloseReason::OutOfTurn, actions),
         }
@@ -270,6 +283,7 @@ impl PeerMachine {
             Event::Cea(code) if code.is_success() => self.opened(now, actions),
             Event::Cea(code) => self.close(CloseReason::RefusedByPeer(code), actions),
             Event::Stop(_) => self.close(CloseReason::Left, actions),
+            Event::ElectionLost => self.close(CloseReason::ElectionLost, actions),
             Event::Idle => {}
             _ => self.close(CloseReason::OutOfTurn, actions),
         }
@@ -289,7 +303,7 @@ impl PeerMachine {
                 actions.extend([Action::Withdraw, Action::SendDpr(cause)]);
                 self.leave(None, now);
             }
-            Event::Cea(_) | Event::Dwa | Event::Dpa | Event::Idle | Event::Lost => {}
+            Event::Cea(_) | Event::Dwa | Event::Dpa | Event::Idle | Event::ElectionLost | Event::Lost => {}
         }
     }
 
@@ -304,7 +318,13 @@ impl PeerMachine {
             Event::Dwr => actions.push(Action::SendDwa),
             Event::Request => actions.push(Action::TurnAway),
             Event::Answer => actions.push(Action::Deliver),
-            Event::Cer(_) | Event::Cea(_) | Event::Dwa | Event::Dpa | Event::Stop(_) | Event::Lost => {}
+            Event::Cer(_)
+            | Event::Cea(_)
+            | Event::Dwa
+            | Event::Dpa
+            | Event::Stop(_)
+            | Event::ElectionLost
+            | Event::Lost => {}
         }
     }
 

@@ -43,6 +43,10 @@ fn every_row_of_the_table() {
     let rows: Vec<(State, Event, usize, Vec<Action>, State)> = vec![
         (WaitCer, Event::Cer(OK), 0, vec![SendCea(OK), Opened], Open),
         (WaitCer, Event::Cer(NO_COMMON), 0, vec![SendCea(NO_COMMON), Close(CloseReason::Refused(NO_COMMON))], Closed),
+        (WaitCer, Event::ElectionLost, 0, vec![Close(CloseReason::ElectionLost)], Closed),
+        (WaitCea, Event::ElectionLost, 0, vec![Close(CloseReason::ElectionLost)], Closed),
+        (Open, Event::ElectionLost, 0, vec![], Open),
+        (Closing, Event::ElectionLost, 0, vec![], Closing),
         (WaitCer, Event::Request, 0, out_of_turn(), Closed),
         (WaitCer, Event::Answer, 0, out_of_turn(), Closed),
         (WaitCer, Event::Dwr, 0, out_of_turn(), Closed),

@@ -3,10 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
+use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause, Recovered};
 use protocol_codecs::diameter::CcRequestType;
-use types::SessionId;
-use types::charging::{ChargingAnswer, ChargingRequest, Operation, RequestedAction, ResultCode, SessionSummary};
+use types::charging::{
+    ChargingAnswer, ChargingRequest, Operation, RequestedAction, ResultCode, Service, SessionSummary,
+};
+use types::{SessionId, UtcMs};
 
 use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, Rendered, imsi, plan};
 
@@ -26,6 +28,12 @@ pub(super) enum Settled {
     Found { session_id: Box<str>, turn: u64, result: Found },
     /// The same, for a notification.
     Noticed { sequence: u64, session_id: SessionId, result: Found },
+    /// Sessions that had ended before the start, and what the core says to it.
+    Recovered(Vec<Recovered>),
+    /// A session that was refused is ended with the core, too.
+    TakenBack(SessionId),
+    /// The core's sessions, for a client that lost its own.
+    Lost { host: Box<str>, listed: Result<Vec<SessionSummary>, ChargingFailure> },
     /// Notifications were confirmed.
     Confirmed { through: u64, result: Result<(), ChargingFailure> },
 }
@@ -40,26 +48,35 @@ pub(super) fn wait(session_id: Box<str>, turn: u64, mut awaited: AwaitedAnswer, 
 impl Desk {
     /// Begins the request that is now in work.
     pub(super) fn begin(&mut self, session_id: &str) {
+        let Some(session) = self.sessions.get(session_id) else { return };
+        let Some(current) = session.current.as_ref() else { return };
+        let ask = &current.job.ask;
+        let continues = matches!(ask.request_type, CcRequestType::Update | CcRequestType::Termination);
+        let knows = session.memory.is_some();
+        if continues && !ask.facts.emergency && !knows && (session.closed || current.looked_up) {
+            // It was refused, or never was: what its client reports all the same is of no session.
+            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
+        }
+        if current.must_look_up(knows) {
+            let (charging, id, turn) = (self.charging.clone(), SessionId::from(session_id), current.turn);
+            let (session_id, time): (Box<str>, _) = (session_id.into(), self.config.answer_timeout);
+            self.settling.push(Box::pin(async move {
+                let found = tokio::time::timeout(time.std(), charging.session(&id)).await;
+                let late = || ChargingFailure::NotSent { cause: FailureCause::Deadline { after_ms: time.ms() } };
+                Settled::Found { session_id, turn, result: found.unwrap_or_else(|_| Err(late())) }
+            }));
+            return;
+        }
+        self.plan(session_id);
+    }
+
+    /// Decides what of the request the core is asked, and asks.
+    fn plan(&mut self, session_id: &str) {
+        let now = self.clock.now().utc;
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         let Some(current) = session.current.as_mut() else { return };
         let ask = &current.job.ask;
         let is_event = ask.request_type == CcRequestType::Event;
-        let begins = is_event || ask.request_type == CcRequestType::Initial || ask.facts.emergency;
-        if session.memory.is_none() && session.closed && !begins {
-            // It was refused: what its client reports all the same is of no session.
-            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
-        }
-        if session.memory.is_none() && !begins {
-            // After a restart, or a long silence: the core knows.
-            let (charging, id, turn) = (self.charging.clone(), SessionId::from(session_id), current.turn);
-            let session_id: Box<str> = session_id.into();
-            self.settling.push(Box::pin(async move {
-                let result = charging.session(&id).await;
-                Settled::Found { session_id, turn, result }
-            }));
-            return;
-        }
-        let now = self.clock.now().utc;
         let via = session.connection.and_then(|id| self.lines.get(&id)).map_or("", |line| &line.peer);
         let mut events_own = is_event.then(|| Memory::begin(ask, via, now));
         let memory = match &mut events_own {
@@ -69,23 +86,22 @@ impl Desk {
         memory.via = via.into();
         let is_copy = !is_event && memory.numbering.is_seen(ask.request_type, ask.number);
         let Some(number) = number_of(ask, memory) else {
-            return self.settle_locally(session_id, ResultCode::UNABLE_TO_COMPLY);
+            // Over, with the highest number there is; else beyond the range that the core takes, or out of all order.
+            let code = if session.closed { ResultCode::UNKNOWN_SESSION } else { ResultCode::INVALID_VALUE };
+            return self.settle_locally(session_id, code);
         };
-        let mut made = plan(ask, memory, number, &self.config, now);
+        let first = current.events.iter().find(|(known, _)| *known == number).map_or(now, |(_, at)| *at);
+        if is_event && ask.event_time.is_none() {
+            memory.events = current.events.iter().copied().filter(|(known, _)| *known != number).collect();
+            memory.events.push((number, first));
+        }
+        let mut made = plan(ask, memory, number, &self.config, first);
         if !is_copy {
-            let at = ask.event_time.unwrap_or(now);
-            let information = memory.facts.information.clone();
-            let imsi = imsi(memory).cloned();
-            let facts = RecordFacts {
-                service: made.service,
-                plmn: information.plmn.as_deref(),
-                apn: information.apn.as_deref(),
-                imsi: imsi.as_ref(),
-            };
-            memory.recorded.take(ask, &facts, number, at, self.config.interim.ms());
+            draft(memory, ask, made.service, (number, ask.event_time.unwrap_or(first)), self.config.interim.ms());
         }
         let request = made.request.take().map(|mut request| {
-            if request.operation != Operation::Event {
+            // An event's state is needed for the times of its copies alone.
+            if !is_event || !memory.events.is_empty() {
                 request.client_state = memory.write();
             }
             request
@@ -129,35 +145,34 @@ impl Desk {
             Err(failure) => return self.unreachable(session_id, &failure, false),
         };
         let restored = summary.and_then(|summary| Some((Memory::read(&summary.client_state)?, summary)));
-        let Some((mut memory, summary)) = restored else {
-            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
-        };
-        let asked_by = self.sessions.get(session_id).and_then(|session| session.current.as_ref());
-        let is_owner = asked_by.is_some_and(|current| memory.belongs_to(&current.job.ask.origin_host));
-        if !is_owner {
-            return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
-        }
-        self.write_draft(session_id, &mut memory, &summary);
-        if let Some(session) = self.sessions.get_mut(session_id) {
-            session.memory = Some(memory);
+        let Some(session) = self.sessions.get_mut(session_id) else { return };
+        let Some(current) = session.current.as_mut() else { return };
+        current.looked_up = true;
+        if let Some((mut memory, summary)) = restored {
+            if !memory.belongs_to(&current.job.ask.origin_host) {
+                return self.settle_locally(session_id, ResultCode::UNKNOWN_SESSION);
+            }
+            if current.job.ask.request_type == CcRequestType::Event {
+                current.events = memory.events;
+            } else {
+                self.write_draft(session_id, turn, &mut memory, &summary);
+                if let Some(session) = self.sessions.get_mut(session_id) {
+                    session.memory = Some(memory);
+                }
+            }
         }
         self.begin(session_id);
     }
 
     /// The core answered, or did not.
     pub(super) fn charged(&mut self, session_id: &str, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged) {
-        if result.is_ok() {
-            // A crash before the records of an end are durable loses nothing: its client has no answer, and asks again.
-            self.charging.settled(&SessionId::from(session_id));
-        }
         if self.turn_of(session_id) != Some(turn) {
             return self.late_charged(session_id, turn, awaited, result);
         }
         match (result, awaited) {
             (Ok(answer), _) => {
-                if let Some(session) = self.sessions.get_mut(session_id) {
-                    session.alone_since = None;
-                }
+                self.alone.end(session_id);
+                self.told_of_account(session_id, &answer);
                 for notification in &answer.notifications {
                     self.notified(notification);
                 }
@@ -196,14 +211,17 @@ impl Desk {
             self.render(&ask, &made, answer).or_else(|| self.render_refusal(&ask, ResultCode::UNABLE_TO_COMPLY));
         let told = rendered.as_ref().and_then(Rendered::result_code);
         let code = told.map_or(answer.result_code, |code| ResultCode(code.0));
-        if let Some(memory) = &memory {
-            self.undo_if_unwanted(&ask, &made, answer, (memory, false));
+        if let Some(memory) = &memory
+            && self.is_unwanted(&ask, &made, answer)
+        {
+            self.take_back(&ask, memory);
         }
         let drafted = if is_copy { Vec::new() } else { self.drafted(session_id, Outcome::of(answer, code)) };
         let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
             return;
         };
-        current.unwritten = drafted.len();
+        current.unwritten += drafted.len();
+        current.decided = true;
         current.answer = rendered.map(|rendered| (rendered, answer.result_code != ResultCode::TOO_BUSY));
         for record in drafted {
             self.append(session_id, turn, record);
@@ -234,6 +252,15 @@ impl Desk {
         }
         self.next(session_id);
     }
+}
+
+/// Drafts the records of a request that is not a copy.
+fn draft(memory: &mut Memory, ask: &Ask, service: Service, (number, at): (u32, UtcMs), interim_ms: u64) {
+    let information = memory.facts.information.clone();
+    let imsi = imsi(memory).cloned();
+    let (plmn, apn) = (information.plmn.as_deref(), information.apn.as_deref());
+    let facts = RecordFacts { service, plmn, apn, imsi: imsi.as_ref() };
+    memory.recorded.take(ask, &facts, number, at, interim_ms);
 }
 
 /// The number under which the core knows a request.

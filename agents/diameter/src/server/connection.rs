@@ -13,6 +13,7 @@ use protocol_codecs::diameter::{
     Command, DeviceWatchdogAnswer, DeviceWatchdogRequest, DiameterCodec, DisconnectCause, DisconnectPeerAnswer,
     DisconnectPeerRequest, EncodeError, Exchange, Frame, Identity, ResultCode,
 };
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -22,6 +23,7 @@ use tracing::{debug, info, warn};
 use crate::metric;
 use crate::peer::{Action, CloseReason, Event, Opening, PeerMachine, PeerTimes, State};
 
+use super::board::{Caller, PeerLine};
 use super::inbox::{ConnectionId, ToDesk, ToPeer};
 use super::listen::Peers;
 use super::receive::{self, Received, Remote, Verdict};
@@ -48,6 +50,8 @@ pub(super) struct Connection<S> {
     /// The CER that is being answered.
     cer: Option<(Frame, Verdict)>,
     stranger: Option<OwnedSemaphorePermit>,
+    /// What the board shows of it.
+    line: Option<Arc<PeerLine>>,
     next_own_id: u32,
     stopping: bool,
 }
@@ -79,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             id,
             local,
             address,
-            remote: Remote { address: address.ip(), secure, peer: None },
+            remote: Remote { address: address.ip(), secure, certificate: None, peer: None },
             machine,
             codec: DiameterCodec::before_capabilities(),
             input: BytesMut::new(),
@@ -91,10 +95,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             inbox: None,
             cer: None,
             stranger: Some(stranger),
+            line: None,
             next_own_id: seed.rotate_left(16),
             stopping: false,
             peers,
         }
+    }
+
+    /// The peer showed this certificate, and must have one of its names.
+    pub fn showing(mut self, certificate: Option<CertificateDer<'static>>) -> Self {
+        self.remote.certificate = certificate;
+        self
     }
 
     /// To its end.
@@ -103,7 +114,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(end) = self.turn().await {
                 break end;
             }
+            if let Some(line) = &self.line {
+                line.show(self.machine.watchdog_state(), self.in_flight);
+            }
         };
+        if self.line.take().is_some() {
+            self.peers.board.gone(self.id.0);
+        }
         self.say_goodbye(&end).await;
         let reason = match end {
             End::Machine(reason) => reason.as_str(),
@@ -269,6 +286,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.too_busy(frame);
                 } else {
                     self.in_flight += 1;
+                    if let Some(line) = &self.line {
+                        line.requested();
+                    }
                 }
             }
             Received::Refuse(bytes) => self.put(&bytes),
@@ -355,6 +375,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stranger = None;
         self.codec.capabilities_exchanged();
         self.remote.peer = Some((verdict.host.clone(), verdict.relay));
+        self.line = Some(self.peers.board.connected(self.id.0, &self.caller(&verdict)));
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         self.inbox = Some(inbox);
         gauge!(metric::CONNECTIONS, "switch" => self.peers.label.to_string()).increment(1.0);
@@ -373,6 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !code.is_success() {
             let (host, realm, reason) = (&*verdict.host, &*verdict.realm, verdict.reason);
             counter!(metric::REFUSED, "switch" => self.peers.label.to_string(), "reason" => reason).increment(1);
+            self.peers.board.refused(&self.caller(verdict), reason, Some(code));
             if self.peers.may_complain() {
                 warn!(agent = %self.peers.label, peer = host, realm, address = %self.address, reason, result_code = code.0,
                     "peer refused; if it is yours, let it in with peers = [{{ host = \"{host}\" }}]");
@@ -383,6 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.cer = None;
         }
         Ok(())
+    }
+
+    fn caller<'v>(&self, verdict: &'v Verdict) -> Caller<'v> {
+        let (host, realm, relay) = (&*verdict.host, &*verdict.realm, verdict.relay);
+        Caller { host, realm, address: self.address, relay, tls: self.remote.secure }
     }
 
     fn origin(&self) -> (Identity<'_>, Identity<'_>) {

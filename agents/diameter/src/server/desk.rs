@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use agent_runtime::Clock;
+use agent_runtime::{Clock, Continuing};
 use cdr_journal::Journal;
 use cdr_model::CallRecord;
 use charging_client::Client;
@@ -27,6 +27,7 @@ use crate::credit::{Answering, Ask, Rendered, Reply, failed_avp, skeleton};
 use crate::metric;
 
 use super::AgentParts;
+use super::alone::Alone;
 use super::charge::{Settled, Settling};
 use super::inbox::{ConnectionId, ToDesk, ToPeer};
 use super::notices::Notices;
@@ -64,6 +65,11 @@ pub(super) struct Desk {
     pub sessions: HashMap<Box<str>, Session>,
     pub settling: FuturesUnordered<Settling>,
     pub written: (mpsc::UnboundedSender<Written>, mpsc::UnboundedReceiver<Written>),
+    /// Ended sessions whose last records are not all on disk, by the turn that ended them: how many are not.
+    pub unsettled: HashMap<u64, (SessionId, usize)>,
+    /// Who goes on without the core, and who may.
+    pub alone: Alone,
+    pub continuing: Continuing,
     /// Records that the journal did not take: session, turn, record.
     pub unrecorded: VecDeque<(Box<str>, u64, Arc<CallRecord>)>,
     /// When answers may be forgotten, rising.
@@ -90,6 +96,9 @@ impl Desk {
             sessions: HashMap::new(),
             settling: FuturesUnordered::new(),
             written: mpsc::unbounded_channel(),
+            unsettled: HashMap::new(),
+            alone: Alone::default(),
+            continuing: Continuing::new(parts.config.r#continue.limits()),
             unrecorded: VecDeque::new(),
             expiry: VecDeque::new(),
             own: OwnRequests::new(parts.origin_state_id),
@@ -106,6 +115,7 @@ impl Desk {
         cdr_model::numbering::load();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.recover();
         let (mut batch, mut connected) = (Vec::with_capacity(BATCH), true);
         while connected || self.in_work() > 0 {
             tokio::select! {
@@ -207,9 +217,16 @@ impl Desk {
         self.next(&session_id);
     }
 
+    /// Tells one from all others.
+    pub fn new_turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
+    }
+
     /// Begins the session's next request, if none is in work.
     pub fn next(&mut self, session_id: &str) {
         loop {
+            let turn = self.new_turn();
             let Some(session) = self.sessions.get_mut(session_id) else { return };
             if session.current.is_some() {
                 return;
@@ -222,9 +239,7 @@ impl Desk {
                 }
                 continue;
             }
-            self.next_turn += 1;
-            let turn = self.next_turn;
-            session.current = Some(Current { turn, job, plan: None, is_copy: false, answer: None, unwritten: 0 });
+            session.current = Some(Current::new(turn, job));
             self.begin(session_id);
         }
     }
@@ -310,8 +325,8 @@ impl Desk {
                 session.kept.pop_front();
             }
             // What goes on without the core is known to us alone.
-            let alone =
-                session.alone_since.is_some() || session.memory.as_ref().is_some_and(|memory| memory.facts.emergency);
+            let emergency = session.memory.as_ref().is_some_and(|memory| memory.facts.emergency);
+            let alone = emergency || self.alone.since(&session_id).is_some();
             if session.is_idle() && (session.closed || !alone) {
                 self.sessions.remove(&session_id);
             }
@@ -327,6 +342,9 @@ impl Desk {
         match settled {
             Settled::Charged { session_id, turn, awaited, result } => self.charged(&session_id, turn, awaited, result),
             Settled::Found { session_id, turn, result } => self.found(&session_id, turn, result),
+            Settled::Recovered(ended) => self.recovered(ended),
+            Settled::TakenBack(session_id) => self.charging.settled(&session_id),
+            Settled::Lost { host, listed } => self.lost(&host, listed),
             Settled::Noticed { sequence, session_id, result } => self.notice_found(sequence, &session_id, result),
             Settled::Confirmed { through, result } => self.notices.was_confirmed(through, result.is_ok()),
         }

@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use crate::config::DiameterConfig;
 use crate::metric;
 
+use super::board::{Caller, PeerBoard};
 use super::connection::Connection;
 use super::inbox::{ConnectionId, ToDesk};
 use super::{AgentParts, StartError};
@@ -31,6 +32,8 @@ pub(super) struct Peers {
     pub shutdown: CancellationToken,
     pub desk: mpsc::Sender<ToDesk>,
     pub label: Arc<str>,
+    /// Who is connected, who was refused.
+    pub board: Arc<PeerBoard>,
     /// Room for those that have not said who they are.
     pub strangers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -41,7 +44,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub fn new(parts: &AgentParts, desk: mpsc::Sender<ToDesk>) -> Self {
+    pub fn new(parts: &AgentParts, desk: mpsc::Sender<ToDesk>, board: Arc<PeerBoard>) -> Self {
         let limit = |count: u32| Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX)));
         Self {
             config: Arc::clone(&parts.config),
@@ -50,6 +53,7 @@ impl Peers {
             shutdown: parts.shutdown.clone(),
             desk,
             label: Arc::from(&*parts.config.name),
+            board,
             strangers: limit(parts.config.limits.strangers),
             connections: limit(parts.config.limits.connections),
             next_id: AtomicU64::new(1),
@@ -146,9 +150,16 @@ async fn take(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, p
     match tls {
         None => Connection::new(peers, stream, ends, false, stranger).run().await,
         Some(acceptor) => match tokio::time::timeout(deadline, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => Connection::new(peers, stream, ends, true, stranger).run().await,
+            Ok(Ok(stream)) => {
+                let checked = peers.config.tls.as_ref().is_some_and(|tls| tls.check_names);
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
+                let connection = Connection::new(peers, stream, ends, true, stranger);
+                connection.showing(shown.filter(|_| checked)).run().await;
+            }
             Ok(Err(error)) => {
                 debug!(agent = %peers.label, peer = %remote, %error, "tls");
+                let caller = Caller { host: "", realm: "", address: remote, relay: false, tls: true };
+                peers.board.refused(&caller, "tls", None);
                 turned_away("tls");
             }
             Err(_) => turned_away("tls_timeout"),

@@ -1,7 +1,9 @@
 //! The server: sockets and peers at one end, the charging core and the journal at the other, one task (the desk) that owns the
 //! sessions between them.
 
+mod alone;
 mod away;
+mod board;
 mod charge;
 mod connection;
 mod desk;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::DiameterConfig;
+pub use board::{ConnectedPeer, PeerBoard, PeersReport, RefusedPeer};
 pub use tls::TlsError;
 
 /// What the agent is made of.
@@ -48,6 +51,7 @@ pub struct AgentParts {
 pub struct Agent {
     parts: AgentParts,
     listeners: Vec<(TcpListener, Option<TlsAcceptor>)>,
+    board: Arc<PeerBoard>,
 }
 
 /// Why the agent cannot start.
@@ -90,7 +94,9 @@ impl Agent {
                 listeners.push((listen::bind(*address)?, Some(acceptor.clone())));
             }
         }
-        Ok(Self { parts, listeners })
+        let config = &parts.config;
+        let board = Arc::new(PeerBoard::new(&config.name, &config.origin_host, parts.clock));
+        Ok(Self { parts, listeners, board })
     }
 
     /// Where peers connect: first the ports without TLS, then those with it.
@@ -98,28 +104,25 @@ impl Agent {
         self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 
+    /// Who is connected, and who was refused: to be looked at while the agent runs.
+    pub fn board(&self) -> Arc<PeerBoard> {
+        Arc::clone(&self.board)
+    }
+
     /// Serves until shutdown: peers are told that we leave, what is in work is finished.
     pub async fn run(self) {
-        let Self { parts, listeners } = self;
+        let Self { parts, listeners, board } = self;
         let (name, shutdown) = (parts.config.name.clone(), parts.shutdown.clone());
         let (desk, inbox) = desk::Desk::new(&parts);
-        let peers = Arc::new(listen::Peers::new(&parts, inbox));
+        let peers = Arc::new(listen::Peers::new(&parts, inbox, board));
         let serving = desk.run();
         let mut tasks = tokio::task::JoinSet::new();
-        let charging = parts.charging.clone();
-        let recovering = tokio::spawn(async move {
-            // What follows from them its client asks for again: a request that it has no answer to comes as a copy.
-            for ended in charging.recovered().await {
-                charging.settled(&ended.request.session_id);
-            }
-        });
         for (listener, tls) in listeners {
             tasks.spawn(listen::serve(listener, tls, Arc::clone(&peers)));
         }
         drop(peers);
         info!(agent = %name, "serving");
         serving.await;
-        recovering.abort();
         drop(shutdown);
         // The listeners end with the shutdown, and their connections with them.
         while tasks.join_next().await.is_some() {}

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use protocol_codecs::diameter::{
-    Address, Answer, CapabilitiesExchangeAnswer, CapabilitiesExchangeRequest, Command, EncodeError, Envelope,
-    ErrorAnswer, FailedAvp, Frame, Identity, Message, MessageError, Mode, Request, ResultCode,
-    VendorSpecificApplicationId, application, command, vendor,
+    Address, Answer, CapabilitiesExchangeAnswer, CapabilitiesExchangeRequest, CcRequestType, Command,
+    CreditControlRequest, EncodeError, Envelope, ErrorAnswer, FailedAvp, Frame, Identity, Message, MessageError, Mode,
+    Request, RequestedAction, ResultCode, VendorSpecificApplicationId, application, command, vendor,
 };
+use rustls::pki_types::CertificateDer;
 use types::ids::MAX_SESSION_ID_BYTES;
 
 use crate::config::{DiameterConfig, PeerConfig};
@@ -55,6 +56,8 @@ pub(super) struct Verdict {
 pub(super) struct Remote {
     pub address: IpAddr,
     pub secure: bool,
+    /// What it showed, if its names count.
+    pub certificate: Option<CertificateDer<'static>>,
     /// Its name, once it is known, and whether it speaks for others.
     pub peer: Option<(Box<str>, bool)>,
 }
@@ -81,7 +84,8 @@ pub(super) fn receive(frame: &Frame, remote: &Remote, config: &DiameterConfig) -
         Message::Request(Request::CreditControl(ccr)) => {
             let envelope = Envelope::of(frame);
             let ask = Ask::of(frame, &ccr, &config.numbers, &config.emergency_numbers);
-            match misplaced(&envelope, remote, config).or_else(|| implausible(&ask)) {
+            let odd = || implausible(&ask).or_else(|| unnamed_action(&ccr));
+            match misplaced(&envelope, remote, config).or_else(odd) {
                 Some((code, failed)) => refuse(frame, code, failed.as_deref(), config),
                 None => Received::Ask(Box::new(ask), Reply::to(frame)),
             }
@@ -181,6 +185,16 @@ fn implausible(ask: &Ask) -> Option<Refusal> {
     times.any(|time_ms| time_ms > LONGEST_CALL_MS).then(|| (ResultCode::INVALID_AVP_VALUE, Some(shown(446, &[]))))
 }
 
+/// An event must say in words we know what is to be done with the money.
+fn unnamed_action(ccr: &CreditControlRequest<'_>) -> Option<Refusal> {
+    match (ccr.cc_request_type, ccr.requested_action) {
+        (CcRequestType::Event, Some(RequestedAction::Other(number))) => {
+            Some((ResultCode::INVALID_AVP_VALUE, Some(shown(436, &number.to_be_bytes()))))
+        }
+        _ => None,
+    }
+}
+
 /// An AVP of no vendor for a Failed-AVP.
 fn shown(code: u32, value: &[u8]) -> Vec<u8> {
     crate::credit::plain_avp(code, value)
@@ -197,6 +211,8 @@ fn verdict(cer: &CapabilitiesExchangeRequest<'_>, remote: &Remote, config: &Diam
     } else if admitted.is_none() {
         let named = config.peers.iter().any(|peer| peer.is_named(host));
         (ResultCode::UNKNOWN_PEER, if named { "wrong_realm_or_address" } else { "unknown" })
+    } else if remote.certificate.as_ref().is_some_and(|certificate| !super::tls::is_of(certificate, host)) {
+        (ResultCode::UNKNOWN_PEER, "certificate_of_another")
     } else if !cer.offers(application::CREDIT_CONTROL) {
         (ResultCode::NO_COMMON_APPLICATION, "no_common_application")
     } else if !remote.secure && !cer.inband_security_ids.is_empty() && !cer.inband_security_ids.contains(&0) {

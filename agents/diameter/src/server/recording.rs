@@ -3,25 +3,69 @@
 use std::sync::Arc;
 
 use cdr_model::{CallRecord, Parties};
+use charging_client::Recovered;
 use metrics::counter;
-use tracing::error;
-use types::charging::{ResultCode, SessionPhase, SessionSummary};
+use tracing::{error, info};
+use types::SessionId;
+use types::charging::{Operation, ResultCode, SessionPhase, SessionSummary};
 
 use crate::credit::{Memory, Outcome, records};
 use crate::metric;
 
+use super::charge::Settled;
 use super::desk::{Desk, Written};
 
 impl Desk {
     /// The records of the last request that the core decided may be missing; those that are not are not written twice.
-    pub(super) fn write_draft(&mut self, session_id: &str, memory: &mut Memory, summary: &SessionSummary) {
+    pub(super) fn write_draft(&mut self, session_id: &str, turn: u64, memory: &mut Memory, summary: &SessionSummary) {
         let code = match summary.phase {
             SessionPhase::Denied => ResultCode::UNABLE_TO_COMPLY,
             SessionPhase::Open | SessionPhase::Expired | SessionPhase::Closed => ResultCode::SUCCESS,
         };
         let outcome = Outcome { code, cost: summary.cost, release: None };
-        for record in records(session_id, memory, outcome, &self.config.origin_host) {
-            self.append(session_id, 0, record);
+        let missing = records(session_id, memory, outcome, &self.config.origin_host);
+        if let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) {
+            current.unwritten += missing.len();
+        }
+        for record in missing {
+            self.append(session_id, turn, record);
+        }
+    }
+
+    /// What the outbox knew of sessions that had ended before the start is done with: what follows from it is their last records.
+    pub(super) fn recover(&mut self) {
+        let charging = self.charging.clone();
+        self.settling.push(Box::pin(async move { Settled::Recovered(charging.recovered().await) }));
+    }
+
+    pub(super) fn recovered(&mut self, ended: Vec<Recovered>) {
+        for Recovered { request, answer } in ended {
+            let session_id = request.session_id.as_str();
+            let Some(mut memory) = Memory::read(&request.client_state) else {
+                // One that was taken back: it has no records.
+                self.charging.settled(&request.session_id);
+                continue;
+            };
+            info!(agent = %self.config.name, session_id, "finishing a session that was over before the restart");
+            let outcome = Outcome::of(&answer, answer.result_code);
+            let last = records(session_id, &mut memory, outcome, &self.config.origin_host);
+            let turn = self.new_turn();
+            self.append_all(session_id, turn, last, true);
+        }
+    }
+
+    /// Records that no answer waits for. `ends`: they are the session's last ones; when they are on disk the outbox may forget its end.
+    pub(super) fn append_all(&mut self, session_id: &str, turn: u64, records: Vec<CallRecord>, ends: bool) {
+        if ends {
+            let session_id = SessionId::from(session_id);
+            if records.is_empty() {
+                self.charging.settled(&session_id);
+            } else {
+                self.unsettled.insert(turn, (session_id, records.len()));
+            }
+        }
+        for record in records {
+            self.append(session_id, turn, record);
         }
     }
 
@@ -56,6 +100,13 @@ impl Desk {
             self.unrecorded.push_back((written.session_id, written.turn, record));
             return;
         }
+        if let Some((session_id, left)) = self.unsettled.get_mut(&written.turn) {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.charging.settled(session_id);
+                self.unsettled.remove(&written.turn);
+            }
+        }
         let session = self.sessions.get_mut(&written.session_id);
         let Some(current) = session.and_then(|session| session.current.as_mut()) else { return };
         if current.turn == written.turn {
@@ -75,11 +126,16 @@ impl Desk {
         let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
             return;
         };
-        if current.unwritten > 0 {
+        if current.unwritten > 0 || !current.decided {
             return;
         }
+        let ends = current.job.ask.operation() == Operation::Termination;
         if let Some((rendered, keep)) = current.answer.take() {
             self.answer(session_id, &rendered, keep);
+        }
+        if ends {
+            // Charged, and its records are durable.
+            self.charging.settled(&SessionId::from(session_id));
         }
         self.over(session_id);
     }

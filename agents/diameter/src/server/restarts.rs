@@ -5,14 +5,16 @@
 
 use std::collections::HashMap;
 
+use charging_client::ChargingFailure;
 use protocol_codecs::diameter::CcRequestType;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use types::MonoMs;
-use types::charging::RequestedAction;
+use types::charging::{RequestedAction, SessionPhase, SessionSummary};
 
 use crate::credit::{Ask, Memory};
 
+use super::charge::Settled;
 use super::desk::Desk;
 use super::session::Job;
 
@@ -62,6 +64,36 @@ impl Desk {
             let ask = Box::new(termination(&session_id, memory));
             session.queue.push_back(Job { ask, ways: Vec::new(), came: Instant::now() });
             self.next(&session_id);
+        }
+        // Those that were silent for a while are known to the core alone.
+        let (charging, host) = (self.charging.clone(), host.into());
+        self.settling.push(Box::pin(async move {
+            let listed = charging.list_sessions().await;
+            Settled::Lost { host, listed }
+        }));
+    }
+
+    /// The core's sessions, of which this client lost its own.
+    pub(super) fn lost(&mut self, host: &str, listed: Result<Vec<SessionSummary>, ChargingFailure>) {
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                warn!(agent = %self.config.name, client = host, error = &error as &dyn std::error::Error, "the sessions of a client that has restarted could not be listed; they expire");
+                return;
+            }
+        };
+        let live = |summary: &SessionSummary| matches!(summary.phase, SessionPhase::Open | SessionPhase::Expired);
+        for summary in listed.into_iter().filter(live) {
+            let session_id = summary.session_id.as_str();
+            let memory = Memory::read(&summary.client_state).filter(|memory| memory.belongs_to(host));
+            // What is in memory is closed already, or began since.
+            let Some(mut memory) = memory.filter(|_| !self.sessions.contains_key(session_id)) else { continue };
+            self.write_draft(session_id, 0, &mut memory, &summary);
+            let ask = Box::new(termination(session_id, &memory));
+            let session = self.sessions.entry(session_id.into()).or_default();
+            session.memory = Some(memory);
+            session.queue.push_back(Job { ask, ways: Vec::new(), came: Instant::now() });
+            self.next(session_id);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use protocol_codecs::diameter::CcRequestType;
 use tokio::time::Instant;
-use types::MonoMs;
+use types::{MonoMs, UtcMs};
 
 use crate::credit::{Ask, Draft, Memory, Plan, Rendered, Reply};
 
@@ -35,9 +35,38 @@ pub(super) struct Current {
     pub plan: Option<Plan>,
     /// A copy of what the core knows already: its usage counts once.
     pub is_copy: bool,
+    /// The core was asked whether it knows the session.
+    pub looked_up: bool,
+    /// When its event was first asked for, as far as the core kept it (number with the core).
+    pub events: Vec<(u32, UtcMs)>,
     /// The answer, while its records are written; and how many are not.
     pub answer: Option<(Rendered, bool)>,
     pub unwritten: usize,
+    /// It is known how it comes out.
+    pub decided: bool,
+}
+
+impl Current {
+    /// A request whose turn it is.
+    pub fn new(turn: u64, job: Job) -> Self {
+        let (is_copy, looked_up, events) = (false, false, Vec::new());
+        Self { turn, job, plan: None, is_copy, looked_up, events, answer: None, unwritten: 0, decided: false }
+    }
+
+    /// Whether the core must say what it knows of the session before the request can begin.
+    pub fn must_look_up(&self, knows_session: bool) -> bool {
+        let ask = &self.job.ask;
+        let unknown = !knows_session && !self.looked_up && !ask.facts.emergency;
+        unknown
+            && match ask.request_type {
+                // After a restart, or a long silence.
+                CcRequestType::Update | CcRequestType::Termination => true,
+                // Perhaps of a session that went on since.
+                CcRequestType::Initial => ask.retransmitted,
+                // Perhaps a copy: it is rated at the time when the first one came.
+                CcRequestType::Event => ask.event_time.is_none() && ask.moves_money(),
+            }
+    }
 }
 
 /// A request whose client was answered without the core, which still has it. Others go on behind it: the core gets them in order.
@@ -45,10 +74,11 @@ pub(super) struct Current {
 pub(super) struct Late {
     pub turn: u64,
     pub ask: Box<Ask>,
-    pub plan: Plan,
     pub draft: Option<Draft>,
-    /// Of a session or event that was refused meanwhile, and is to be taken back.
+    /// Of a session or event that was refused meanwhile, and is taken back.
     pub refused: Option<Memory>,
+    /// The session was let begin without the core.
+    pub let_begin: bool,
 }
 
 /// An answer that was given.
@@ -72,8 +102,6 @@ pub(super) struct Session {
     pub late: Vec<Late>,
     /// Where its client was heard last.
     pub connection: Option<ConnectionId>,
-    /// Since when it goes on without the core.
-    pub alone_since: Option<MonoMs>,
     pub closed: bool,
 }
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
@@ -67,6 +68,13 @@ pub(super) fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
         .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(certificates, key))
         .map_err(unusable(&config.certificate_file))?;
     Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+/// Whether a node with this name may show the certificate.
+pub(super) fn is_of(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    let name = ServerName::try_from(host);
+    let parsed = ParsedCertificate::try_from(certificate);
+    matches!((parsed, name), (Ok(parsed), Ok(name)) if verify_server_name(&parsed, &name).is_ok())
 }
 
 fn certificates(what: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

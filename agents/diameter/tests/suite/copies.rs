@@ -2,7 +2,7 @@
 
 use CcRequestType::{Event, Initial, Termination, Update};
 use cdr_model::RecordType;
-use protocol_codecs::diameter::{CcRequestType, Command, Exchange, RequestedAction};
+use protocol_codecs::diameter::{CcRequestType, Command, Exchange, RequestedAction, Time};
 
 use crate::stage::{MB, PGW, SMS, Stage, Told};
 
@@ -131,16 +131,55 @@ async fn after_a_restart_sessions_go_on_and_copies_are_known() {
 
 #[tokio::test]
 async fn a_debit_is_made_once_whatever_is_repeated() {
-    let mut stage = Stage::set("1.00").await;
-    for _ in 0..2 {
-        let mut pgw = stage.client(PGW).await;
-        let mut debit = pgw.ccr("e", SMS, Event, 0);
-        debit.requested_action = Some(RequestedAction::DirectDebiting);
-        debit.event_timestamp = Some(protocol_codecs::diameter::Time(0xEEAC_B36F));
-        for _ in 0..3 {
-            assert_eq!(pgw.ask(&debit).await.code(), 2001);
-            assert_eq!(stage.account().0, "0.92");
+    for told_when in [true, false] {
+        let mut stage = Stage::set("1.00").await;
+        let time = Time::from_epoch_ms(agent_runtime::Clock::system().now().utc.0).filter(|_| told_when);
+        for round in 0..4 {
+            let mut pgw = stage.client(PGW).await;
+            let mut debit = pgw.ccr("e", SMS, Event, 0);
+            debit.requested_action = Some(RequestedAction::DirectDebiting);
+            debit.event_timestamp = time;
+            let mut refund = debit.clone();
+            refund.requested_action = Some(RequestedAction::RefundAccount);
+            for _ in 0..2 {
+                assert_eq!(pgw.ask(&debit).await.code(), 2001, "round {round}, told when: {told_when}");
+                assert_eq!(stage.account().0, if round < 2 { "0.92" } else { "1" });
+            }
+            // From the second life on it is taken back, once; the debit is known as a copy all the same.
+            if round > 0 {
+                for _ in 0..2 {
+                    assert_eq!(pgw.ask(&refund).await.code(), 2001, "round {round}, told when: {told_when}");
+                    assert_eq!(stage.account().0, "1");
+                }
+            }
+            drop(pgw);
+            stage.agent_dies().await;
         }
-        stage.agent_dies().await;
+        let kinds: Vec<_> = stage.told("e").into_iter().map(|row| row.0).collect();
+        assert_eq!(kinds, [RecordType::Event, RecordType::Event], "one for the debit, one for its refund");
     }
+}
+
+/// The client is gone, the core has decided the end, and the agent dies before its records are written: the next one writes them.
+#[tokio::test]
+async fn the_end_of_a_session_is_recorded_whoever_dies() {
+    let mut stage = Stage::set("1.00").await;
+    let mut pgw = stage.client(PGW).await;
+    pgw.ask(&pgw.data("s", Initial, 0, &[(10, 0, Some(5 * MB))])).await;
+    stage.core.lose_answers(u32::MAX);
+    let end = pgw.data("s", Termination, 1, &[(10, 3 * MB, None)]);
+    pgw.send(end.encoded(Exchange::new(9, 9)).expect("a CCR").bytes().clone()).await;
+    stage.until("the end with the core", |stage| stage.account() == ("0.7".into(), "0".into())).await;
+    drop(pgw);
+    assert_eq!(stage.told("s").len(), 1, "no STOP yet");
+    stage.agent_dies().await;
+    stage.core.lose_answers(0);
+    stage.until("the STOP", |stage| stage.told("s").len() == 2).await;
+    let stop = stage.told("s").pop().expect("a record");
+    assert_eq!(stop, (RecordType::Stop, 1, vec![(10, 3 * MB)], Some("0.3".into())));
+    // Done with: the agent after that has nothing to finish.
+    stage.agent_dies().await;
+    let asked = stage.core.requests().len();
+    assert!(stage.charging.recovered().await.is_empty(), "the outbox has let it go");
+    assert_eq!((stage.core.requests().len(), stage.told("s").len()), (asked, 2));
 }

@@ -20,7 +20,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
     true
 }
 
-fn header(version: u8, length: u32, flags: u8, command: u32, application: u32) -> Vec<u8> {
+pub fn header(version: u8, length: u32, flags: u8, command: u32, application: u32) -> Vec<u8> {
     let mut bytes = (u32::from(version) << 24 | length).to_be_bytes().to_vec();
     bytes.extend((u32::from(flags) << 24 | command).to_be_bytes());
     bytes.extend(application.to_be_bytes());
@@ -128,7 +128,7 @@ async fn a_peer_that_does_not_read_is_dropped() {
 }
 
 /// Sends raw AVPs as a CCR and reads the answer.
-async fn ask_raw(pgw: &mut Peer, flags: u8, command: u32, application: u32, avps: &[u8]) -> Told {
+pub async fn ask_raw(pgw: &mut Peer, flags: u8, command: u32, application: u32, avps: &[u8]) -> Told {
     let length = u32::try_from(avps.len() + 20).expect("short");
     let bytes = [&header(1, length, flags, command, application), avps].concat();
     pgw.send(Bytes::from(bytes)).await;
@@ -136,22 +136,22 @@ async fn ask_raw(pgw: &mut Peer, flags: u8, command: u32, application: u32, avps
 }
 
 /// Name; flags, command, application; AVPs; result code; what is in Failed-AVP.
-type Row = (&'static str, (u8, u32, u32), Vec<u8>, u32, Option<u32>);
+pub type Row = (&'static str, (u8, u32, u32), Vec<u8>, u32, Option<u32>);
 
-fn avp(code: u32, value: &[u8]) -> Vec<u8> {
+pub fn avp(code: u32, value: &[u8]) -> Vec<u8> {
     let length = u32::try_from(value.len() + 8).expect("short");
     let mut bytes = [&code.to_be_bytes()[..], &(0x4000_0000 | length).to_be_bytes(), value].concat();
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
 }
 
-fn good(pgw: &Peer) -> Vec<u8> {
+pub fn good(pgw: &Peer) -> Vec<u8> {
     let ccr = pgw.data("hostile", Initial, 0, &[(99, 0, Some(MB))]);
     ccr.encoded(Exchange::new(1, 1)).expect("a CCR").bytes()[20..].to_vec()
 }
 
 /// The same without the AVP of this code.
-fn without(avps: &[u8], code: u32) -> Vec<u8> {
+pub fn without(avps: &[u8], code: u32) -> Vec<u8> {
     let (mut rest, mut kept) = (avps, Vec::new());
     while !rest.is_empty() {
         let length = u32::from_be_bytes([0, rest[5], rest[6], rest[7]]).next_multiple_of(4);

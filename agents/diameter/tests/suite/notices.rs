@@ -111,3 +111,26 @@ async fn a_peer_that_never_answers_is_given_up() {
     }
     stage.until("giving up", |stage| stage.core.notifications("gy").is_empty()).await;
 }
+
+/// A new tariff is told to the clients of the sessions that another one rates: each over its own connection.
+#[tokio::test]
+async fn a_new_tariff_is_told_where_the_session_lives() {
+    let stage = Stage::set("1.00").await;
+    let hosts = [PGW, "smf.core.example.net"];
+    let mut clients = Vec::new();
+    for (session, host) in ["s", "t"].into_iter().zip(hosts) {
+        let mut client = stage.client(host).await;
+        let told = client.ask(&client.data(session, Initial, 0, &[(10, 0, Some(MB))])).await;
+        assert_eq!(told.code(), 2001);
+        clients.push(client);
+    }
+    stage.core.command(&CoreCommand::Reauthorize(vec!["t".into()]));
+    let request = clients[1].receive().await;
+    let decoded = request.message(Mode::Strict).expect("a strict message");
+    let Message::Request(Request::ReAuth(rar)) = decoded.message else { panic!("{decoded:?}") };
+    assert_eq!((&*rar.session_id, &*rar.destination_host), ("t", hosts[1]));
+    // Nothing came to the other one: its next message is the answer to what it asks.
+    let update = clients[0].data("s", Update, 1, &[(10, 0, Some(MB))]);
+    let told = clients[0].ask(&update).await;
+    assert_eq!(told.code(), 2001);
+}

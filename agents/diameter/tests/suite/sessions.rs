@@ -111,6 +111,45 @@ async fn at_the_end_of_credit_some_are_redirected() {
 }
 
 #[tokio::test]
+async fn without_any_credit_some_are_redirected_from_the_start() {
+    let mut stage = Stage::set("0").await;
+    let mut pgw = stage.client(PGW).await;
+    let ask = Some(5 * MB);
+    let told = pgw.ask(&pgw.data("s", Initial, 0, &[(40, 0, ask), (10, 0, ask)])).await;
+    assert_eq!((told.code(), told.groups()), (2001, vec![(40, 2001, None, true), (10, 4012, None, false)]));
+    stage.agent_dies().await;
+    let mut pgw = stage.client(PGW).await;
+    let again = pgw.data("s", Initial, 0, &[(40, 0, ask), (10, 0, ask)]);
+    let told = pgw
+        .ask_as(
+            &again,
+            protocol_codecs::diameter::Exchange {
+                retransmitted: true,
+                ..protocol_codecs::diameter::Exchange::new(77, 78)
+            },
+        )
+        .await;
+    assert_eq!((told.code(), told.groups()), (2001, vec![(40, 2001, None, true), (10, 4012, None, false)]));
+    stage.core.top_up("alice", "1.00");
+    assert_eq!(pgw.receive().await.header().command, 258, "credit is there: ask again");
+    let told = pgw.ask(&pgw.data("s", Update, 1, &[(40, 0, ask), (10, 0, ask)])).await;
+    assert_eq!(told.groups(), [(40, 2001, ask, false), (10, 2001, ask, false)]);
+    let told = pgw.ask(&pgw.data("s", Termination, 2, &[(40, 2 * MB, None), (10, MB, None)])).await;
+    assert_eq!(told.code(), 2001);
+    assert_eq!(stage.account(), ("0.7".into(), "0".into()));
+}
+
+#[tokio::test]
+async fn groups_of_one_request_share_what_is_left() {
+    let stage = Stage::set("0.45").await;
+    let mut pgw = stage.client(PGW).await;
+    let ask = Some(5 * MB);
+    let told = pgw.ask(&pgw.data("s", Initial, 0, &[(10, 0, ask), (40, 0, ask)])).await;
+    assert_eq!(told.groups(), [(10, 2001, Some(2 * MB), true), (40, 2001, Some(2 * MB), true)]);
+    assert_eq!(stage.account(), ("0.45".into(), "0.4".into()));
+}
+
+#[tokio::test]
 async fn units_without_groups_and_groups_without_a_number() {
     let stage = Stage::set("1.00").await;
     let mut pgw = stage.client(PGW).await;

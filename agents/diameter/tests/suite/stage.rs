@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_diameter::config::LimitsConfig;
-use agent_diameter::{Agent, AgentParts, DiameterConfig};
+use agent_diameter::{Agent, AgentParts, DiameterConfig, PeerBoard};
 use agent_runtime::Clock;
 use bytes::Bytes;
 use cdr_journal::{Journal, JournalOptions};
@@ -44,6 +44,8 @@ pub struct Stage {
     pub address: SocketAddr,
     pub shutdown: CancellationToken,
     pub agent: JoinHandle<()>,
+    pub board: Arc<PeerBoard>,
+    pub charging: Client,
     config: Arc<DiameterConfig>,
     clock: Clock,
     journal: Arc<Journal>,
@@ -94,17 +96,22 @@ impl Stage {
         change(&mut config);
         assert_eq!(config.faults(), []);
         let (config, journal, shutdown) = (Arc::new(config), Arc::new(journal), CancellationToken::new());
-        let (address, agent) = start(&config, &core, &journal, clock, 1, &shutdown);
-        Self { core, address, shutdown, agent, config, clock, journal, folder }
+        let outbox = folder.path().join("outbox");
+        let (address, charging, board, agent) = start(&config, &core, &journal, clock, 1, &shutdown, &outbox);
+        Self { core, address, shutdown, agent, board, charging, config, clock, journal, folder }
     }
 
     /// kill -9 of the agent and a new start: memory is gone, core and journal are not.
     pub async fn agent_dies(&mut self) {
         self.agent.abort();
         drop((&mut self.agent).await);
+        // Its outbox is locked until the last of it is gone.
+        drop(self.charging.stop().await);
         self.shutdown = CancellationToken::new();
-        let (address, agent) = start(&self.config, &self.core, &self.journal, self.clock, 2, &self.shutdown);
-        (self.address, self.agent) = (address, agent);
+        let (config, core, journal) = (&self.config, &self.core, &self.journal);
+        let outbox = self.folder.path().join("outbox");
+        let (address, charging, board, agent) = start(config, core, journal, self.clock, 2, &self.shutdown, &outbox);
+        (self.address, self.charging, self.board, self.agent) = (address, charging, board, agent);
     }
 
     /// A client whose capabilities are exchanged.
@@ -132,7 +139,10 @@ impl Stage {
         let of_session = |record: &CallRecord| record.session_id.as_str() == session;
         let row = |record: CallRecord| {
             let used = |units: &cdr_model::RecordUnits| {
-                [units.input_octets, units.output_octets, units.units, units.time_ms].into_iter().flatten().sum()
+                [units.input_octets, units.output_octets, units.total_octets, units.units, units.time_ms]
+                    .into_iter()
+                    .flatten()
+                    .sum()
             };
             let usage = record.usage.iter().map(|usage| (usage.rating_group, used(&usage.delta))).collect();
             let cost = record.cost.and_then(|cost| cost.amount).map(|amount| amount.to_string());
@@ -164,19 +174,22 @@ fn start(
     clock: Clock,
     origin_state_id: u32,
     shutdown: &CancellationToken,
-) -> (SocketAddr, JoinHandle<()>) {
+    outbox: &Path,
+) -> (SocketAddr, Client, Arc<PeerBoard>, JoinHandle<()>) {
     let client = ClientConfig { retry_first_ms: 5, ..ClientConfig::default() };
+    let client_id = ClientId::from(&*config.name);
+    let charging = Client::durable(client_id, Arc::new(core.clone()), &client, outbox).expect("an outbox");
     let parts = AgentParts {
         config: Arc::clone(config),
-        charging: Client::start(ClientId::from(&*config.name), Arc::new(core.clone()), &client),
+        charging: charging.clone(),
         journal: Arc::clone(journal),
         clock,
         origin_state_id,
         shutdown: shutdown.clone(),
     };
     let agent = Agent::bind(parts).expect("a free port");
-    let address = agent.addresses()[0];
-    (address, tokio::spawn(agent.run()))
+    let (address, board) = (agent.addresses()[0], agent.board());
+    (address, charging, board, tokio::spawn(agent.run()))
 }
 
 /// Data at 0.10 and 0.01 a megabyte, in whole megabytes; messages at 0.08; Germany at 0.01 a second.

@@ -46,6 +46,7 @@ async fn both_versions_and_only_with_a_certificate_of_ours() {
             certificate_file: file("ocs.pem"),
             key_file: file("ocs.key"),
             authority_file: file("authority.pem"),
+            check_names: true,
         });
     })
     .await;
@@ -94,6 +95,7 @@ async fn plain_diameter_on_the_port_for_tls_ends() {
             certificate_file: file("ocs.pem"),
             key_file: file("ocs.key"),
             authority_file: file("authority.pem"),
+            check_names: true,
         });
     })
     .await;
@@ -101,4 +103,32 @@ async fn plain_diameter_on_the_port_for_tls_ends() {
     let cer = peer.cer().encoded(Exchange::new(1, 1)).expect("a CER").bytes().clone();
     peer.send(cer).await;
     assert!(peer.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_for_its_own_name_alone() {
+    for (check_names, code) in [(true, 3010), (false, 2001)] {
+        let stage = Stage::with("1.00", |config| {
+            config.listen.clear();
+            config.tls = Some(TlsConfig {
+                listen: vec![([127, 0, 0, 1], 0).into()],
+                certificate_file: file("ocs.pem"),
+                key_file: file("ocs.key"),
+                authority_file: file("authority.pem"),
+                check_names,
+            });
+        })
+        .await;
+        // The relay may speak for everybody: who has another certificate must not become it.
+        let words = stage.stranger("dra.example.net").await;
+        let stream = TcpStream::connect(stage.address).await.expect("connects");
+        let server = ServerName::try_from("ocs.example.net").expect("a name");
+        let stream = client(Some("pgw"), &rustls::version::TLS13).connect(server, stream).await.expect("a handshake");
+        let mut framed = Framed::new(stream, DiameterCodec::default());
+        framed.send(words.cer().encoded(Exchange::new(1, 1)).expect("a CER").bytes().clone()).await.expect("sent");
+        let answer = tokio::time::timeout(PATIENCE, framed.next()).await.expect("an end");
+        assert_eq!(Told::of(answer.expect("one").expect("sound")).code(), code);
+        let refused: Vec<_> = stage.board.report().refused.into_iter().map(|peer| peer.reason).collect();
+        assert_eq!(refused, if check_names { vec!["certificate_of_another"] } else { vec![] });
+    }
 }

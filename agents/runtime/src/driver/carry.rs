@@ -197,7 +197,7 @@ impl CallDriver {
     fn longest_without_core_ms(&self, key: CallKey) -> DurationMs {
         let Some(slot) = self.calls.get(&key) else { return 0 };
         let machines = self.calls.values().map(|slot| &slot.machine);
-        self.continuing.longest_ms(&slot.machine, machines, self.clock.now().mono)
+        self.continuing.longest_call_ms(&slot.machine, machines, self.clock.now().mono)
     }
 
     fn go_on_without_core(&mut self, key: CallKey) {
@@ -231,7 +231,7 @@ impl CallDriver {
                 counter!(names::CHARGE_ANSWERS, "switch" => self.label(), "result_code" => code).increment(1);
                 let pending = answer.notifications.clone();
                 if let Some(slot) = self.calls.get(&charged.key) {
-                    self.continuing.answered(slot.machine.call_offer(), &answer, self.clock.now().mono);
+                    self.continuing.call_answered(slot.machine.call_offer(), &answer, self.clock.now().mono);
                 }
                 self.accept(charged.key, Input::Charged(Box::new(answer)));
                 for notification in pending {

@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use types::charging::{ChargingRequest, Service, SessionPhase, UnitUsage, Units};
+use types::charging::{ChargingRequest, Service, SessionPhase, UnitUsage};
 use types::{Money, UtcMs};
 
 use super::account::blocked;
 use super::paper::{Line, Paper, deny};
 use super::rules::Rules;
+use super::share::grant_all;
 use super::sheet::{Basis, Sheet};
 use super::{Turn, charge};
 use crate::account::Account;
 use crate::outcome::{Decision, Denial, InvalidField};
 use crate::pricing::{RateKey, RateQuery, Start};
-use crate::session::measure;
 
 pub(super) fn initial(turn: &Turn<'_>, request: &ChargingRequest) -> Decision {
     if request.units.iter().any(|unit| !unit.used.is_empty()) {
@@ -96,27 +96,6 @@ pub(super) fn rate_groups<'a>(
     lines
 }
 
-/// Reserves for what each unit entry asks, in their order; groups that ask for nothing keep their grants.
-pub(super) fn grant_all(turn: &Turn<'_>, request: &ChargingRequest, sheet: &mut Sheet<'_>, lines: &mut [Line]) {
-    let asks = |at: usize| {
-        let entry = lines.iter().position(|line| line.draft == Some(at));
-        entry.and_then(|entry| request.units.get(entry)).is_some_and(|unit| unit.requested.is_some())
-    };
-    let asking: Vec<bool> = (0..sheet.drafts.len()).map(asks).collect();
-    for (at, asks) in asking.into_iter().enumerate() {
-        if asks { sheet.release(at) } else { sheet.hold_again(at) }
-    }
-    for (unit, line) in request.units.iter().zip(lines) {
-        let (Some(at), Some(requested)) = (line.draft, &unit.requested) else { continue };
-        let requested = requested_amount(turn, sheet.service, requested);
-        let grant = sheet.grant(at, requested, request.request_number);
-        line.grant = Some(grant);
-        if grant.amount == 0 && grant.last {
-            line.denial = Some(grant.by.map_or(Denial::CreditLimitReached, Denial::Policy));
-        }
-    }
-}
-
 /// A rate in the account's currency.
 pub(super) fn resolve(
     turn: &Turn<'_>,
@@ -171,15 +150,4 @@ pub(super) fn settle_start(turn: &Turn<'_>, account: &Account, rate: &mut Cow<'_
     {
         *rate = Cow::Owned(settled);
     }
-}
-
-/// What is asked for in the service's unit; our own slice where the client leaves it to us.
-fn requested_amount(turn: &Turn<'_>, service: Service, requested: &Units) -> u64 {
-    let slice = match service {
-        Service::Voice => turn.settings.default_slice_ms,
-        Service::Data => turn.settings.default_slice_octets,
-        Service::Sms | Service::Mms | Service::Generic => turn.settings.default_slice_units,
-    };
-    let asked = measure(service, requested).filter(|amount| *amount > 0);
-    asked.unwrap_or(slice)
 }

@@ -18,6 +18,7 @@ mod initial;
 mod paper;
 mod report;
 mod rules;
+mod share;
 mod sheet;
 mod sweep;
 mod wallet;

@@ -16,9 +16,10 @@ use types::ReleaseCause;
 use types::charging::{ChargingRequest, Operation, SessionPhase};
 
 use super::account::blocked;
-use super::initial::{grant_all, rate_groups, settle_start};
+use super::initial::{rate_groups, settle_start};
 use super::paper::{Line, Paper};
 use super::rules::Rules;
+use super::share::grant_all;
 use super::sheet::{Basis, Grant, Sheet};
 use super::{Turn, charge};
 use crate::outcome::{Decision, Denial, InvalidField};

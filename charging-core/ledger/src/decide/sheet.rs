@@ -28,6 +28,7 @@ pub(super) enum Basis {
 }
 
 /// One rating group.
+#[derive(Clone)]
 pub(super) struct Draft<'a> {
     pub rating_group: u32,
     pub service_identifier: Option<u32>,
@@ -65,6 +66,12 @@ pub(super) struct Grant {
 pub(super) struct Cap {
     pub cost: Money,
     pub rule: PolicyDenial,
+}
+
+/// A sheet as it stood, to come back to.
+pub(super) struct Mark<'a> {
+    drafts: Vec<Draft<'a>>,
+    wallet: Option<Wallet<'a>>,
 }
 
 pub(super) struct Sheet<'a> {
@@ -219,22 +226,36 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Grants up to `requested` units from the point of the report, as far as the money and the rules reach.
-    pub fn grant(&mut self, at: usize, requested: u64, request_number: u32) -> Grant {
+    /// As it stands now.
+    pub fn mark(&self) -> Mark<'a> {
+        Mark { drafts: self.drafts.clone(), wallet: self.wallet.clone() }
+    }
+
+    /// As it stood then.
+    pub fn back_to(&mut self, mark: &Mark<'a>) {
+        self.drafts.clone_from(&mark.drafts);
+        self.wallet.clone_from(&mark.wallet);
+    }
+
+    /// Grants up to `requested` units from the point of the report, as far as the money and the rules reach, and no more than `most`.
+    pub fn grant(&mut self, at: usize, requested: u64, most: u64, request_number: u32) -> Grant {
         let (checked, available, turn) = (self.checks_money(), self.available().or_zero(), self.turn);
         let room = self.room();
         let rule = self.cap.map(|cap| cap.rule);
         let Some(draft) = self.drafts.get_mut(at) else { return Grant { amount: 0, last: true, by: None } };
         let used = draft.meter.used;
-        let wanted = used.saturating_add(requested).min(MAX_USAGE);
-        let limit = turn.pricing.billable(&draft.rate, wanted).max(used);
+        let up_to = |amount: u64| {
+            let wanted = used.saturating_add(amount).min(MAX_USAGE);
+            turn.pricing.billable(&draft.rate, wanted).max(used)
+        };
+        let (whole, limit) = (up_to(requested), up_to(requested.min(most)));
         let reaches = Reach { used, limit, checked, available, room };
         let (reach, by_rule) = match self.wallet.as_mut().filter(|_| checked) {
             Some(wallet) => wallet_reach(wallet, draft, &reaches),
             None => money_reach(&turn, draft, &reaches),
         };
         let affordable = reach >= limit;
-        draft.meter.final_grant = reach < limit;
+        draft.meter.final_grant = reach < whole;
         if reach > used || affordable {
             draft.meter.reach = reach;
             draft.meter.granted_by = request_number;

@@ -35,6 +35,43 @@ fn a_group_may_begin_in_an_update() {
     desk.expect("a", "0.97", "0");
 }
 
+/// Groups and what each asks, the balance, what each gets.
+type Share = (&'static [(u32, u64)], &'static str, &'static [Option<u64>]);
+
+#[test]
+fn groups_of_one_request_share_what_is_left() {
+    let rows: [Share; 8] = [
+        // Enough for all: nothing is shared.
+        (&[(10, 5), (20, 5)], "0.55", &[Some(5), Some(5)]),
+        // One megabyte of group 10 costs 0.10, of group 20 0.01: the same share of what each asked for.
+        (&[(10, 5), (20, 5)], "0.45", &[Some(4), Some(4)]),
+        (&[(10, 5), (11, 5)], "0.45", &[Some(2), Some(2)]),
+        (&[(10, 9), (11, 1)], "0.45", &[Some(3), Some(1)]),
+        // In whichever order they are named.
+        (&[(20, 5), (10, 5)], "0.45", &[Some(4), Some(4)]),
+        // Too little for both: the first has it. Too little for one of them alone: it is out of the reckoning.
+        (&[(10, 5), (11, 5)], "0.10", &[Some(1), None]),
+        (&[(10, 5), (20, 5)], "0.05", &[None, Some(5)]),
+        (&[(10, 5), (20, 5), (21, 5)], "0.08", &[None, Some(4), Some(4)]),
+    ];
+    for (groups, balance, granted) in rows {
+        let rate = |price: &str| Rate { increment: MB, price: money(price), ..r1() };
+        let rates = vec![(10, rate("0.10")), (11, rate("0.10")), (20, rate("0.01")), (21, rate("0.01"))];
+        let mut desk = Desk::with(Tariff { rates, unrated: "+888", east_ms: 0 }, balance);
+        let asked: Vec<_> = groups.iter().map(|(group, asked)| (*group, 0, Some(asked * MB))).collect();
+        let answer = desk.answer(&data(0, Operation::Initial, &asked));
+        for (at, granted) in granted.iter().enumerate() {
+            assert_eq!(octets(&answer, at), granted.map(|megabytes| megabytes * MB), "{groups:?} of {balance}");
+            let is_last = granted.is_some_and(|megabytes| megabytes < groups[at].1);
+            assert_eq!(answer.units[at].final_unit.is_some(), is_last, "{groups:?}");
+        }
+        let cost = |group: u32| if group < 20 { 100_000_000_i128 } else { 10_000_000 };
+        let held: i128 =
+            groups.iter().zip(granted).map(|((group, _), got)| cost(*group) * i128::from(got.unwrap_or(0))).sum();
+        desk.expect("a", balance, &types::Money::from_nanos(held).to_string());
+    }
+}
+
 #[test]
 fn the_same_group_with_another_service_is_another_group() {
     let mut desk = desk("1.00");
