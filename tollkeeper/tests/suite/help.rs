@@ -46,6 +46,7 @@ const COMMANDS: &[&[&str]] = &[
     &["tariff", "history"],
     &["tariff", "activate"],
     &["quote"],
+    &["diameter-load"],
     &["completions"],
 ];
 

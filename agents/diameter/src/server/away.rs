@@ -124,7 +124,7 @@ impl Desk {
 
     /// A session that began and may not, or a debit that nobody knows of, is taken back.
     pub(super) fn undo_if_unwanted(
-        &mut self,
+        &self,
         ask: &Ask,
         made: &Plan,
         answer: &ChargingAnswer,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_runtime::{Clock, watch_peer};
-use metrics::counter;
+use metrics::{Counter, counter};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -31,6 +31,8 @@ pub(super) struct Peers {
     pub shutdown: CancellationToken,
     pub desk: mpsc::Sender<ToDesk>,
     pub label: Arc<str>,
+    /// CCRs received: looked up once, not with each.
+    pub ccrs: Counter,
     /// Room for those that have not said who they are.
     pub strangers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -50,6 +52,7 @@ impl Peers {
             shutdown: parts.shutdown.clone(),
             desk,
             label: Arc::from(&*parts.config.name),
+            ccrs: counter!(metric::REQUESTS, "switch" => parts.config.name.to_string(), "command" => "CCR"),
             strangers: limit(parts.config.limits.strangers),
             connections: limit(parts.config.limits.connections),
             next_id: AtomicU64::new(1),
