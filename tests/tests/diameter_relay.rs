@@ -4,14 +4,14 @@ mod diameter_lab;
 
 use std::time::Duration;
 
-use demo::lab::eventually;
-use diameter_lab::{Gateway, MB, Relay, Server, group};
+use demo::lab::{Freediameter, eventually};
+use diameter_lab::{Gateway, MB, Server, group};
 use serde_json::json;
 
 #[test]
 fn a_relay_in_front_of_us_has_no_complaint() -> anyhow::Result<()> {
     let server = Server::start("diameter_relay", "1.00")?;
-    let mut relay = Relay::start(&server.folder, server.port)?;
+    let mut relay = Freediameter::start(&server.folder, server.port, &["pgw.example.net"])?;
     server.wait_peers(1)?;
     let mut gateway = Gateway::start(&server.folder, "dra.example.net", relay.port)?;
     let ask = Some(5 * MB);
