@@ -97,6 +97,12 @@ impl Flights {
         all
     }
 
+    /// All that are on the way, for ever.
+    pub fn drain(&mut self) -> impl Iterator<Item = Box<Flight>> {
+        self.hops.clear();
+        self.flying.drain().map(|(_, flight)| flight)
+    }
+
     /// An answer came.
     pub fn land(&mut self, frame: &Frame) -> Landed {
         let hop = frame.header().hop_by_hop_id;

@@ -8,10 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use protocol_codecs::diameter::{
-    AbortSessionAnswer, Command, DisconnectCause, EncodeError, Exchange, Frame, Message, Mode, ReAuthAnswer, Request,
-    ResultCode,
-};
+use protocol_codecs::diameter::{Command, DisconnectCause, Exchange, Frame};
 use tokio::time::Instant;
 
 use crate::client::{Link, LinkEnd, Node, Transport};
@@ -24,6 +21,8 @@ use super::session::{Ended, Session};
 use super::tally::Tally;
 use super::told::Told;
 use super::{LoadError, Shared};
+
+mod obey;
 
 /// One place for sessions, one after the other.
 #[derive(Debug)]
@@ -93,42 +92,58 @@ impl Worker {
     /// To the end of the plan.
     pub async fn run(mut self) -> Result<Tally, LoadError> {
         let mut link = self.link().await?;
-        let (mut opened, mut pause) = (false, PAUSE_FIRST);
+        let (mut has_opened, mut pause) = (false, PAUSE_FIRST);
         loop {
+            let mut opened = false;
             let end = self.drive(&mut link, &mut opened).await;
+            link.close().await;
+            has_opened |= opened;
             if opened {
                 pause = PAUSE_FIRST;
             }
-            let end = match end {
-                Ok(()) => {
-                    link.close().await;
-                    break;
-                }
-                Err(end) => end,
-            };
-            link.close().await;
+            let Err(end) = end else { break };
             if self.is_done() || self.shared.stop.abandon.is_cancelled() {
                 break;
             }
-            if !opened || end.class() != types::ErrorClass::Retry {
+            if !has_opened || end.class() != types::ErrorClass::Retry {
                 let (host, target) = (self.node.origin_host.clone(), self.shared.dial.target().into());
                 return Err(LoadError::Link { host, target, source: end });
             }
-            link = loop {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MOST);
-                match self.link().await {
-                    Ok(link) => break link,
-                    Err(_) if !self.is_out_of_time() => {}
-                    Err(error) => return Err(error),
-                }
-            };
-            self.tally.reconnects += 1;
-            opened = false;
+            match self.link_again(&mut pause).await? {
+                Some(again) => link = again,
+                None => break,
+            }
+        }
+        for flight in self.flights.drain() {
+            self.tally.lost(&flight.step);
         }
         let open = self.slots.iter().flatten().filter(|slot| slot.session.stands() || slot.on_the_way);
         self.tally.left_open += u64::try_from(open.count()).unwrap_or(0);
         Ok(self.tally)
+    }
+
+    /// The next connection, later and later; `None`: time is over.
+    async fn link_again(&mut self, pause: &mut Duration) -> Result<Option<Link<Transport>>, LoadError> {
+        let abandon = self.shared.stop.abandon.clone();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(*pause) => {}
+                () = abandon.cancelled() => return Ok(None),
+            }
+            *pause = (*pause * 2).min(PAUSE_MOST);
+            self.look_ahead(Instant::now());
+            if self.is_out_of_time() {
+                return Ok(None);
+            }
+            match self.link().await {
+                Ok(link) => {
+                    self.tally.reconnects += 1;
+                    return Ok(Some(link));
+                }
+                Err(error) if error.class() == types::ErrorClass::Retry => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn link(&mut self) -> Result<Link<Transport>, LoadError> {
@@ -380,71 +395,6 @@ impl Worker {
             Some(since) => self.urgent.push_back((slot, ticket, since)),
             None => self.ready.push_back((slot, ticket)),
         }
-    }
-
-    /// A request of the server; gives the answer.
-    fn asked(&mut self, frame: &Frame) -> Result<Vec<u8>, EncodeError> {
-        let exchange = frame.header().exchange();
-        let Ok(decoded) = frame.message(Mode::Tolerant) else {
-            self.tally.other_requests += 1;
-            return self.node.refusal(frame, ResultCode::INVALID_AVP_VALUE).map(Into::into);
-        };
-        match decoded.message {
-            Message::Request(Request::ReAuth(rar)) => {
-                self.tally.re_auth_requests += 1;
-                let result_code = self.told_to(&rar.session_id, Session::reauthorize);
-                let (origin_host, origin_realm) = self.node.origin();
-                let answer = ReAuthAnswer {
-                    session_id: rar.session_id.borrowed(),
-                    result_code,
-                    origin_host,
-                    origin_realm,
-                    user_name: None,
-                    origin_state_id: Some(self.node.origin_state_id),
-                    error_message: None,
-                    error_reporting_host: None,
-                    failed_avps: Vec::new(),
-                    proxy_infos: rar.proxy_infos.clone(),
-                };
-                Ok(answer.encoded(exchange)?.bytes().to_vec())
-            }
-            Message::Request(Request::AbortSession(asr)) => {
-                self.tally.abort_requests += 1;
-                let result_code = self.told_to(&asr.session_id, Session::end);
-                let (origin_host, origin_realm) = self.node.origin();
-                let answer = AbortSessionAnswer {
-                    session_id: asr.session_id.borrowed(),
-                    result_code,
-                    origin_host,
-                    origin_realm,
-                    user_name: None,
-                    origin_state_id: Some(self.node.origin_state_id),
-                    termination_cause: None,
-                    error_message: None,
-                    error_reporting_host: None,
-                    failed_avps: Vec::new(),
-                    proxy_infos: asr.proxy_infos.clone(),
-                };
-                Ok(answer.encoded(exchange)?.bytes().to_vec())
-            }
-            _ => {
-                self.tally.other_requests += 1;
-                self.node.refusal(frame, ResultCode::COMMAND_UNSUPPORTED).map(Into::into)
-            }
-        }
-    }
-
-    /// The server wants something of a session: it is done, and its next request goes at once.
-    fn told_to(&mut self, session_id: &str, what: fn(&mut Session)) -> ResultCode {
-        let Some(slot) = self.by_id.get(session_id).copied() else { return ResultCode::UNKNOWN_SESSION_ID };
-        let Some(Some(held)) = self.slots.get_mut(slot) else { return ResultCode::UNKNOWN_SESSION_ID };
-        what(&mut held.session);
-        if held.on_the_way {
-            held.urgent = true;
-        } else {
-            self.wait(slot, Some(Instant::now()));
-        }
-        ResultCode::SUCCESS
     }
 
     /// Nothing is on the way, no session stands, and none will begin.
