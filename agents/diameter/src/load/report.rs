@@ -136,13 +136,15 @@ pub struct CostTold {
 impl LoadReport {
     /// What is wrong with it: nothing, after a sound load of a sound server. Refusals by credit are not.
     pub fn faults(&self) -> Vec<String> {
+        // Whenever the time is over some session has just not been answered.
+        let behind = if self.unsent > u64::from(self.rate_wanted) { self.unsent } else { 0 };
         let counts = [
             (self.lost, "requests were never answered"),
             (self.differing, "copies got another answer than their original"),
             (self.unmatched, "answers belong to nothing that was asked"),
             (self.sessions.failed, "sessions were not known any more, or could not be ended"),
             (self.sessions.left_open, "sessions were left open"),
-            (self.unsent, "requests were not sent in time: all sessions waited"),
+            (behind, "requests were not sent in time, more than a second's: all sessions waited"),
         ];
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect()
     }
