@@ -132,7 +132,8 @@ impl Names {
         };
         let high = node.origin_state_id;
         Self {
-            session_id: format!("{};{high};{count}", node.origin_host).into(),
+            // With the process: two loads may begin in one second.
+            session_id: format!("{};{high};{count};{}", node.origin_host, std::process::id()).into(),
             number: number.to_string().into(),
             imsi: format!("00101{:010}", number % 10_000_000_000).into(),
             caller: format!("sip:+{number}@{realm}").into(),
