@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 export TOLLKEEPER_BIN := $(abspath $(TARGET))/debug/tollkeeper
 
-.PHONY: help tools build demo test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-diameter soak-kinesis soak-e2e fuzz bench-call-machine bench-core bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
+.PHONY: help tools build demo demo-diameter test lint unit e2e sim soak soak-seeds soak-core soak-agent soak-diameter soak-kinesis soak-e2e fuzz bench-call-machine bench-core bench-esl bench-rating bench-calls bench-cdr bench-freeswitch bench-diameter
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ build: ## builds everything
 demo: tools ## real calls through a real Kamailio, charged, cut off and recorded; a table at the end
 	$(CARGO) build -p tollkeeper -p demo
 	@$(TARGET)/debug/demo
+
+demo-diameter: tools ## Diameter clients behind a real freeDiameterd relay, charged to the last unit; a table at the end
+	$(CARGO) build -p tollkeeper -p demo
+	@$(TARGET)/debug/demo_diameter
 
 test: tools lint unit e2e ## everything, unit to end-to-end
 
@@ -86,8 +90,9 @@ bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 
 bench-rating: ## prices a second over a plan of a million prefixes, its load, its memory
 	$(CARGO) bench -p benches --bench rating
-bench-diameter: ## Diameter messages a second of one core, beside the crate diameter (needs OpenSSL's headers)
-	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml
+bench-diameter: ## Diameter codec and server beside the crate diameter, by processor time (needs OpenSSL's headers)
+	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml --bin bench-diameter
+	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml --bin server
 
 bench-calls: tools ## SIPp at 100 and 200 calls/s through Kamailio, with and without charging
 	$(CARGO) build --release -p tollkeeper

@@ -4,14 +4,14 @@ mod diameter_lab;
 
 use std::time::Duration;
 
-use demo::lab::{eventually, free_tcp_port};
-use diameter_lab::{Gateway, MB, Relay, Server, Setup, certificates, empty_folder, group};
+use demo::lab::{Freediameter, eventually, free_tcp_port};
+use diameter_lab::{Gateway, MB, Server, Setup, certificates, empty_folder, group};
 use serde_json::json;
 
 #[test]
 fn a_relay_in_front_of_us_has_no_complaint() -> anyhow::Result<()> {
     let server = Server::start("diameter_relay", "1.00")?;
-    let mut relay = Relay::start(&server.folder, server.port)?;
+    let mut relay = Freediameter::start(&server.folder, server.port, &["pgw.example.net"])?;
     server.wait_peers(1)?;
     let mut gateway = Gateway::start(&server.folder, "dra.example.net", relay.port)?;
     let ask = Some(5 * MB);
@@ -64,7 +64,7 @@ fn a_relay_over_tls() -> anyhow::Result<()> {
     };
     let server = Server::with("diameter_relay_tls", &setup)?;
     let own = [&*file("dra.example.net.pem"), &*file("dra.example.net.key"), &*file("authority.pem")];
-    let relay = Relay::connecting(&server.folder, &format!("Port = {port};"), Some(own))?;
+    let relay = Freediameter::connecting(&server.folder, &["pgw.example.net"], &format!("Port = {port};"), Some(own))?;
     server.wait_peers(1)?;
     let shown = server.tollkeeper.json(&["diameter", "peers", "-c", "tollkeeper.toml"])?;
     assert_eq!(

@@ -7,10 +7,14 @@
 //!   32.299);
 //! * [`Agent`], the server around them: sockets, peers, the charging core, records.
 //!
+//! And the other end: [`client`] connects out, [`load`] plays gateways, call servers and message centres.
+//!
 //! `docs/reference/diameter.md` tells what is taken, sent and refused.
 
+pub mod client;
 pub mod config;
 pub mod credit;
+pub mod load;
 pub mod metric;
 pub mod peer;
 mod server;

@@ -1,22 +1,20 @@
 //! Messages a second of one core through our Diameter codec and through the crate diameter, side by side in one run: the
 //! recorded 704-byte CCR-I with three rating groups, from bytes to message, from message to bytes, and both.
 //!
-//! Ours is read into the typed request, checked; theirs into its tree of AVPs. The thread's processor time counts (the machine may be busy with other things), the best of some rounds, and
-//! allocations. What both wrote must be what was recorded, but for flags. Fails when a goal is missed.
+//! Ours is read into the typed request, checked; theirs into its tree of AVPs. The thread's processor time counts (the machine may be
+//! busy with other things), the best of some rounds, and allocations. What both wrote must be what was recorded, but for flags. Fails when a goal is missed.
 
 use std::hint::black_box;
 use std::io::Cursor;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use bench_diameter::{hundredths, recorded_ccr, tgpp_rows};
 use bytes::BytesMut;
 use diameter::DiameterMessage;
 use diameter::dictionary::{DEFAULT_DICT_XML, Dictionary};
-use protocol_codecs::diameter::{
-    Command, CreditControlRequest, Definition, DiameterCodec, Frame, Kind, Mode, dictionary, vendor,
-};
+use protocol_codecs::diameter::{Command, CreditControlRequest, DiameterCodec, Frame, Mode};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::codec::Decoder;
 
@@ -27,8 +25,16 @@ const AT_ONCE: u64 = 64;
 
 fn main() -> anyhow::Result<ExitCode> {
     let recorded = recorded_ccr()?;
+    let met = codec(&recorded)?;
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    println!("diameter: load {}", load.trim());
+    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The codecs side by side.
+fn codec(recorded: &[u8]) -> anyhow::Result<bool> {
     let dictionary = Arc::new(Dictionary::new(&[&DEFAULT_DICT_XML, &tgpp_rows()]));
-    let (ours, theirs) = (Ours::new(&recorded)?, Theirs::new(&recorded, dictionary)?);
+    let (ours, theirs) = (Ours::new(recorded)?, Theirs::new(recorded, dictionary)?);
     println!("diameter: the recorded CCR-I, {} bytes, {MESSAGES} times, best of {ROUNDS} rounds", recorded.len());
     let goals: [(&str, u64, &dyn Fn() -> anyhow::Result<()>, &dyn Fn() -> anyhow::Result<()>); 3] = [
         ("decode", 500, &|| ours.decode(|_, _| Ok(())), &|| theirs.decode(|_| Ok(()))),
@@ -44,9 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .min_by_key(|round| round.cpu_ns)
         .context("no round was run")?
         .print("decode out of a stream", "tollkeeper");
-    let load = std::fs::read_to_string("/proc/loadavg")?;
-    println!("diameter: load {}", load.trim());
-    Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(met)
 }
 
 /// Both in turn, each round; tells the best of each, and whether ours is `goal` hundredths as fast.
@@ -88,10 +92,6 @@ impl Measured {
             allocations % 100
         );
     }
-}
-
-fn hundredths(amount: u64, of: u64) -> u64 {
-    amount.saturating_mul(100) / of.max(1)
 }
 
 fn measure(work: &dyn Fn() -> anyhow::Result<()>) -> anyhow::Result<Measured> {
@@ -214,33 +214,6 @@ impl Theirs {
             Ok(())
         })
     }
-}
-
-/// The 3GPP rows of our dictionary as the crate reads them: its own file of them is not in its library.
-fn tgpp_rows() -> String {
-    let row = |row: &Definition| {
-        let kind = match row.kind {
-            Kind::Utf8String | Kind::IpFilterRule => "UTF8String".to_owned(),
-            Kind::DiameterUri => "DiameterURI".to_owned(),
-            other => format!("{other:?}"),
-        };
-        let (name, code, vendor) = (row.name, row.code, row.vendor);
-        format!(r#"<avp name="{name}" code="{code}" must="V" vendor-id="{vendor}"><data type="{kind}"/></avp>"#)
-    };
-    let rows: String = dictionary::all().filter(|row| row.vendor == vendor::TGPP).map(row).collect();
-    format!(r#"<diameter><application id="4" name="3GPP">{rows}</application></diameter>"#)
-}
-
-/// The first CCR of the recording of python-diameter as a packet gateway.
-fn recorded_ccr() -> anyhow::Result<Vec<u8>> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol-codecs/tests/captures/diameter/python_diameter.hex");
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let hex = text.lines().find_map(|line| line.strip_prefix("c2s CCR-I ")).context("a CCR-I")?;
-    let byte = |index: usize| Ok(u8::from_str_radix(hex.get(index..index + 2).context("whole bytes")?, 16)?);
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect::<anyhow::Result<_>>()?;
-    ensure!(bytes.len() == 704, "{} bytes", bytes.len());
-    Ok(bytes)
 }
 
 fn thread_cpu_ns() -> u64 {

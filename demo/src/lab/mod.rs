@@ -1,8 +1,9 @@
-//! Real programs on loopback: tollkeeper, Kamailio, FreeSWITCH, SIPp, Kinesis-compatible servers.
+//! Real programs on loopback: tollkeeper, Kamailio, FreeSWITCH, freeDiameter, SIPp, Kinesis-compatible servers.
 //!
 //! Everything started here is ended when its value is dropped, and only that. Logs stay in the lab's folder.
 
 mod aws_json;
+mod freediameter;
 mod freeswitch;
 mod kamailio;
 mod kinesalite;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use aws_json::{LAB_CREDENTIALS, LAB_REGION, kinesis};
+pub use freediameter::Freediameter;
 pub use freeswitch::{FREESWITCH_VARIABLE, Freeswitch, FreeswitchPlan};
 pub use kamailio::{Kamailio, KamailioPlan};
 pub use kinesalite::{Kinesalite, read_stream, tools};
@@ -23,7 +25,7 @@ pub use moto::Moto;
 pub use ports::{free_tcp_port, free_udp_port};
 pub use process::Process;
 pub use sipp::{Caller, Gateway, Outcome};
-pub use tollkeeper::Tollkeeper;
+pub use tollkeeper::{Tollkeeper, binary};
 
 /// The repository, where the shipped configuration and scenarios are.
 pub fn repository() -> PathBuf {

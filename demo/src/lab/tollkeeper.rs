@@ -124,8 +124,8 @@ impl Tollkeeper {
     }
 }
 
-/// From `TOLLKEEPER_BIN`, or where cargo puts it beside the running program.
-fn binary() -> anyhow::Result<PathBuf> {
+/// The binary: from `TOLLKEEPER_BIN`, or where cargo puts it beside the running program.
+pub fn binary() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("TOLLKEEPER_BIN") {
         return Ok(repository().join(path));
     }

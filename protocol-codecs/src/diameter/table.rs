@@ -255,7 +255,7 @@ macro_rules! avp_table {
         ) -> Result<(), $crate::diameter::MessageError> {
             if places.capacity() == 0 {
                 // Three groups of a usual request in what an allocator has at hand.
-                places.reserve_exact((1_024 / size_of::<Self>()).clamp(1, 4));
+                *places = Vec::with_capacity((1_024 / size_of::<Self>()).clamp(1, 4));
             }
             places.push(Self::default());
             match places.last_mut() {

@@ -33,7 +33,12 @@ pub(super) trait Value<'a>: Sized {
     /// Behind others of its kind.
     #[inline]
     fn decode_behind(places: &mut Vec<Self>, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
-        places.push(Self::decode(avp, reading)?);
+        let value = Self::decode(avp, reading)?;
+        if places.capacity() == 0 {
+            // Two are usual, and room taken at once is cheaper than room that grows.
+            *places = Vec::with_capacity(2);
+        }
+        places.push(value);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ pub(super) struct OpenGroup {
 }
 
 impl<'o> Writer<'o> {
+    /// The last [`SLACK_BYTES`] of the room are not for AVPs.
     pub fn new(room: &'o mut [u8]) -> Self {
         Self { room, at: 0, fault: None }
     }
@@ -43,27 +44,25 @@ impl<'o> Writer<'o> {
     }
 
     /// An AVP of four bytes.
-    #[inline]
+    #[inline(always)]
     pub fn four(&mut self, definition: &'static Definition, value: [u8; 4]) {
-        let [c0, c1, c2, c3] = definition.code.to_be_bytes();
-        let [v0, v1, v2, v3] = value;
-        let flags = definition.flags();
-        if definition.vendor == 0 {
-            self.put([c0, c1, c2, c3, flags, 0, 0, 12, v0, v1, v2, v3]);
-        } else {
-            let [n0, n1, n2, n3] = definition.vendor.to_be_bytes();
-            self.put([c0, c1, c2, c3, flags, 0, 0, 16, n0, n1, n2, n3, v0, v1, v2, v3]);
-        }
+        self.head(definition, 4);
+        self.put(value);
     }
 
     /// An AVP of any bytes, padded.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self, definition: &'static Definition, value: &[u8]) {
         self.head(definition, value.len());
-        if let Some(place) = self.room.get_mut(self.at..self.at.saturating_add(value.len())) {
-            place.copy_from_slice(value);
+        // Most values are short: two overlapping words instead of a call.
+        let end = self.at.saturating_add(value.len());
+        let place = self.room.get_mut(self.at..end).unwrap_or_default();
+        match value.len() {
+            8..=16 => overlapping::<8>(place, value),
+            4..8 => overlapping::<4>(place, value),
+            _ => copy(place, value),
         }
-        self.at = self.at.saturating_add(value.len()).next_multiple_of(4);
+        self.at = end.next_multiple_of(4);
     }
 
     /// Opens a group.
@@ -84,7 +83,7 @@ impl<'o> Writer<'o> {
     }
 
     /// These bytes as they are; a multiple of 4.
-    #[inline]
+    #[inline(always)]
     pub fn put<const N: usize>(&mut self, bytes: [u8; N]) {
         if let Some(place) = self.room.get_mut(self.at..self.at.saturating_add(N)) {
             place.copy_from_slice(&bytes);
@@ -92,30 +91,54 @@ impl<'o> Writer<'o> {
         self.at = self.at.saturating_add(N);
     }
 
-    #[inline]
+    /// The header. The vendor is written in any case: without one the value goes over it. So there is nothing to guess for the processor.
+    #[inline(always)]
     fn head(&mut self, definition: &'static Definition, value_bytes: usize) {
-        let [c0, c1, c2, c3] = definition.code.to_be_bytes();
-        let flags = definition.flags();
         let head_bytes = if definition.vendor == 0 { 8 } else { 12 };
         let length = self.checked(definition.name, value_bytes.saturating_add(head_bytes));
+        let [c0, c1, c2, c3] = definition.code.to_be_bytes();
         let [_, high, middle, low] = length.to_be_bytes();
-        if definition.vendor == 0 {
-            self.put([c0, c1, c2, c3, flags, high, middle, low]);
-        } else {
-            let [n0, n1, n2, n3] = definition.vendor.to_be_bytes();
-            self.put([c0, c1, c2, c3, flags, high, middle, low, n0, n1, n2, n3]);
+        let [n0, n1, n2, n3] = definition.vendor.to_be_bytes();
+        if let Some(place) = self.room.get_mut(self.at..self.at.saturating_add(12)) {
+            place.copy_from_slice(&[c0, c1, c2, c3, definition.flags(), high, middle, low, n0, n1, n2, n3]);
         }
+        self.at = self.at.saturating_add(head_bytes);
     }
 
     /// A length as its 24 bits can tell it; 0 and a fault if they cannot.
-    #[inline]
+    #[inline(always)]
     fn checked(&mut self, what: &'static str, actual_bytes: usize) -> u32 {
         match u32::try_from(actual_bytes) {
             Ok(length) if actual_bytes <= LENGTH_FIELD_MAX => length,
-            _ => {
-                self.fail(EncodeError::TooLong { what, actual_bytes, limit_bytes: LENGTH_FIELD_MAX });
-                0
-            }
+            _ => self.too_long(what, actual_bytes),
         }
     }
+
+    #[cold]
+    fn too_long(&mut self, what: &'static str, actual_bytes: usize) -> u32 {
+        self.fail(EncodeError::TooLong { what, actual_bytes, limit_bytes: LENGTH_FIELD_MAX });
+        0
+    }
 }
+
+/// A value of `N` to twice `N` bytes.
+#[inline(always)]
+fn overlapping<const N: usize>(place: &mut [u8], value: &[u8]) {
+    if let (Some(place), Some(first)) = (place.first_chunk_mut::<N>(), value.first_chunk::<N>()) {
+        *place = *first;
+    }
+    if let (Some(place), Some(last)) = (place.last_chunk_mut::<N>(), value.last_chunk::<N>()) {
+        *place = *last;
+    }
+}
+
+/// Long values, and very short ones.
+#[inline(never)]
+fn copy(place: &mut [u8], value: &[u8]) {
+    if place.len() == value.len() {
+        place.copy_from_slice(value);
+    }
+}
+
+/// Room behind the last AVP that a header without a vendor may write to.
+pub(super) const SLACK_BYTES: usize = 4;

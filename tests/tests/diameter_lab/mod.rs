@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use demo::lab::{Process, Tollkeeper, eventually, free_tcp_port, repository};
+use demo::lab::{Tollkeeper, eventually, free_tcp_port, repository};
 use serde_json::{Value, json};
 
 pub const MB: u64 = 1_000_000;
@@ -254,72 +254,6 @@ pub fn group(group: u32, used: u64, asked: Option<u64>) -> Value {
         words["asked"] = asked.into();
     }
     words
-}
-
-/// freeDiameterd as a relay in front of the server.
-pub struct Relay {
-    pub process: Process,
-    pub port: u16,
-}
-
-impl Relay {
-    pub fn start(folder: &Path, server: u16) -> anyhow::Result<Self> {
-        Self::connecting(folder, &format!("No_TLS; Port = {server};"), None)
-    }
-
-    /// `connect`: how it connects to us. `certificate`: its own, its key, and who signed it and ours; else one is made.
-    pub fn connecting(folder: &Path, connect: &str, certificate: Option<[&Path; 3]>) -> anyhow::Result<Self> {
-        let port = free_tcp_port()?;
-        let place = folder.join("relay");
-        std::fs::create_dir_all(&place)?;
-        let in_place = |name: &str| place.join(name).display().to_string();
-        let [cert, key, authority] = match certificate {
-            Some(files) => files.map(|file| file.display().to_string()),
-            None => {
-                // It wants a certificate also where it never uses one.
-                let subject = ["-subj", "/CN=dra.example.net"];
-                let files = ["-keyout", &in_place("key.pem"), "-out", &in_place("cert.pem")];
-                openssl(
-                    &[&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"][..], &subject, &files].concat(),
-                )?;
-                [in_place("cert.pem"), in_place("key.pem"), in_place("cert.pem")]
-            }
-        };
-        std::fs::write(place.join("acl.conf"), "ALLOW_IPSEC pgw.example.net\n")?;
-        let config = format!(
-            r#"Identity = "dra.example.net";
-Realm = "example.net";
-Port = {port};
-SecPort = 0;
-No_SCTP;
-No_IPv6;
-ListenOn = "127.0.0.1";
-TwTimer = 6;
-TLS_Cred = "{cert}", "{key}";
-TLS_CA = "{authority}";
-LoadExtension = "dict_nasreq.fdx";
-LoadExtension = "dict_dcca.fdx";
-LoadExtension = "dict_dcca_3gpp.fdx";
-LoadExtension = "acl_wl.fdx" : "{acl}";
-ConnectPeer = "ocs.example.net" {{ ConnectTo = "127.0.0.1"; {connect} }};
-"#,
-            acl = in_place("acl.conf"),
-        );
-        std::fs::write(place.join("fd.conf"), config)?;
-        let mut command = Command::new("freeDiameterd");
-        command.args(["-c", &in_place("fd.conf")]);
-        Ok(Self { process: Process::start("freeDiameterd", &mut command, &folder.join("relay.log"))?, port })
-    }
-
-    /// Lines of its log that complain of somebody's messages.
-    pub fn complaints(&self) -> Vec<String> {
-        let log = self.process.output();
-        let bad = ["Parsing error", "Conflicting rule", "ERROR"];
-        // Its TLS library says so when a record was none of the application's.
-        let harmless = |line: &str| line.contains("Resource temporarily unavailable, try again");
-        let complains = |line: &&str| bad.iter().any(|word| line.contains(word)) && !harmless(line);
-        log.lines().filter(complains).map(str::to_owned).collect()
-    }
 }
 
 /// Runs openssl.

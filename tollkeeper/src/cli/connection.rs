@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
@@ -37,7 +37,14 @@ pub struct CoreArgs {
     #[arg(long, global = true, env = "TOLLKEEPER_CA", value_name = "FILE", hide_short_help = true)]
     ca: Option<PathBuf>,
     /// Our certificate, PEM, where the core asks for one; with --key.
-    #[arg(long, global = true, env = "TOLLKEEPER_CERTIFICATE", value_name = "FILE", hide_short_help = true)]
+    #[arg(
+        long,
+        alias = "cert",
+        global = true,
+        env = "TOLLKEEPER_CERTIFICATE",
+        value_name = "FILE",
+        hide_short_help = true
+    )]
     certificate: Option<PathBuf>,
     /// Its key, PEM.
     #[arg(long, global = true, env = "TOLLKEEPER_KEY", value_name = "FILE", hide_short_help = true)]
@@ -45,6 +52,13 @@ pub struct CoreArgs {
     /// A file with a token, where the core asks for one.
     #[arg(long, global = true, env = "TOLLKEEPER_TOKEN_FILE", value_name = "FILE", hide_short_help = true)]
     token_file: Option<PathBuf>,
+}
+
+impl CoreArgs {
+    /// Files for TLS with somebody else than the core: authority, our certificate, its key.
+    pub fn tls_files(&self) -> (Option<&Path>, Option<&Path>, Option<&Path>) {
+        (self.ca.as_deref(), self.certificate.as_deref(), self.key.as_deref())
+    }
 }
 
 impl fmt::Display for CoreArgs {

@@ -5,6 +5,7 @@ mod cdr;
 mod configuration;
 mod connection;
 mod diameter;
+mod diameter_load;
 mod journal;
 mod ledger;
 mod parse;
@@ -125,6 +126,18 @@ subject, destination, answer_time and usage (\"90s\" or a number). Its answers h
 id and error, in the same order. There a + in a number is a character like any other, as in the
 tariff format itself; with -c FILE it is as the file says.")]
     Quote(quote::QuoteArgs),
+    /// Play Diameter clients (packet gateway, call server, message centre) towards a charging server or relay; rate, latencies, result codes.
+    #[command(after_help = "Examples:
+  tollkeeper diameter-load --target 127.0.0.1:3868 --rate 1000 --sessions 5000 --duration 30s
+  tollkeeper diameter-load --target dra.example.net:3868 --profile ro-voice --updates 5 --json
+  tollkeeper diameter-load --target ocs.example.net:5868 --tls --ca ca.pem --cert pgw.pem --key pgw.key
+  tollkeeper diameter-load --target 127.0.0.1:3868 --profile sms-event --total 10000 --copies 10
+
+The subscribers must have accounts, as E.164 numbers, and the server must have our Origin-Host among
+its peers. Requests go out at the rate wanted whatever the server does; a latency counts from the
+moment its request was meant for. Ctrl-C ends the sessions and says goodbye (DPR); a second one only
+says goodbye. Exit code 1 when answers are missing or wrong.")]
+    DiameterLoad(diameter_load::LoadArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Examples:
   tollkeeper completions bash > /etc/bash_completion.d/tollkeeper
@@ -180,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Diameter(command) => diameter::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Tariff(command) => tariff::run(&cli.core, command),
         Command::Quote(args) => quote::run(&cli.core, &args).map(|()| ExitCode::SUCCESS),
+        Command::DiameterLoad(args) => diameter_load::run(&cli.core, &args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tollkeeper", &mut script);

@@ -48,6 +48,7 @@ const COMMANDS: &[&[&str]] = &[
     &["tariff", "history"],
     &["tariff", "activate"],
     &["quote"],
+    &["diameter-load"],
     &["completions"],
 ];
 

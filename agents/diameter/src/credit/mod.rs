@@ -17,6 +17,7 @@ pub use ask::{Ask, Asked};
 pub use facts::{Facts, context_number};
 pub use failed::{avp as plain_avp, failed_avp};
 pub use memory::{Memory, Terms};
+pub(crate) use money::amount as money_of;
 pub use numbering::{Numbering, OURS};
 pub use plan::{LONGEST_CALL_MS, Plan, Verdict, amount, express, plan};
 pub use record::{Draft, Facts as RecordFacts, Outcome, Recorded, imsi, records};

@@ -203,19 +203,27 @@ impl Desk {
 
     /// It is known how the request comes out: records, then the answer.
     pub(super) fn decided(&mut self, session_id: &str, answer: &ChargingAnswer) {
-        let Some(session) = self.sessions.get(session_id) else { return };
-        let (Some(current), memory) = (session.current.as_ref(), session.memory.clone()) else { return };
-        let Some(made) = current.plan.clone() else { return };
-        let (ask, turn, is_copy) = (current.job.ask.clone(), current.turn, current.is_copy);
-        let rendered =
-            self.render(&ask, &made, answer).or_else(|| self.render_refusal(&ask, ResultCode::UNABLE_TO_COMPLY));
+        let Some(session) = self.sessions.get_mut(session_id) else { return };
+        // Lent for a moment instead of copied.
+        let Some(current) = session.current.take() else { return };
+        let memory = session.memory.take();
+        let (turn, is_copy, ask) = (current.turn, current.is_copy, &current.job.ask);
+        let rendered = current.plan.as_ref().map(|made| {
+            let rendered =
+                self.render(ask, made, answer).or_else(|| self.render_refusal(ask, ResultCode::UNABLE_TO_COMPLY));
+            if let Some(memory) = &memory
+                && self.is_unwanted(ask, made, answer)
+            {
+                self.take_back(ask, memory);
+            }
+            rendered
+        });
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            (session.current, session.memory) = (Some(current), memory);
+        }
+        let Some(rendered) = rendered else { return };
         let told = rendered.as_ref().and_then(Rendered::result_code);
         let code = told.map_or(answer.result_code, |code| ResultCode(code.0));
-        if let Some(memory) = &memory
-            && self.is_unwanted(&ask, &made, answer)
-        {
-            self.take_back(&ask, memory);
-        }
         let drafted = if is_copy { Vec::new() } else { self.drafted(session_id, Outcome::of(answer, code)) };
         let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
             return;

@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(_) => Some(End::Named("connection_lost")),
             },
             message = next(&mut self.inbox), if may_read => match message {
-                Some(message) => self.outgoing(message),
+                Some(message) => self.outgoing_all(message),
                 None => Some(End::Named("desk_ended")),
             },
             () = sleep_until(deadline) => self.time_over(),
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut actions = Vec::new();
         self.machine.accept(event, self.in_flight, self.peers.clock.now().mono, &mut actions);
         if is_request {
-            self.count_request("CCR");
+            self.peers.ccrs.increment(1);
         }
         let (mut received, mut rest) = (Some(received), Vec::new());
         for action in actions {
@@ -310,6 +310,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Received::Refuse(bytes) = receive::refuse(frame, ResultCode::TOO_BUSY, None, &self.peers.config) {
             self.put(&bytes);
         }
+    }
+
+    /// This message and all others that wait: they go out with one write.
+    fn outgoing_all(&mut self, first: ToPeer) -> Option<End> {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            if let Some(end) = self.outgoing(message) {
+                return Some(end);
+            }
+            let may_write = self.output.len() < HIGH_WATER_BYTES;
+            next = self.inbox.as_mut().filter(|_| may_write).and_then(|inbox| inbox.try_recv().ok());
+        }
+        None
     }
 
     fn outgoing(&mut self, message: ToPeer) -> Option<End> {

@@ -11,9 +11,9 @@ use agent_runtime::{Clock, Continuing};
 use cdr_journal::Journal;
 use cdr_model::CallRecord;
 use charging_client::Client;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use metrics::{counter, gauge, histogram};
+use futures_util::{FutureExt, StreamExt};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use protocol_codecs::diameter::{CcRequestType, ResultCode as WireCode};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -79,6 +79,22 @@ pub(super) struct Desk {
     pub notices: Notices,
     notifications: mpsc::Receiver<Notification>,
     next_turn: u64,
+    counted: Counted,
+}
+
+/// Metrics of every answer: looked up once, not with each.
+struct Counted {
+    copies: Counter,
+    seconds: Histogram,
+    answers: HashMap<u32, Counter>,
+}
+
+impl Counted {
+    fn new(label: &str) -> Self {
+        let copies = counter!(metric::COPIES, "switch" => label.to_owned());
+        let seconds = histogram!(metric::SECONDS, "switch" => label.to_owned());
+        Self { copies, seconds, answers: HashMap::new() }
+    }
 }
 
 impl Desk {
@@ -106,6 +122,7 @@ impl Desk {
             notices: Notices::default(),
             notifications: parts.charging.notifications(),
             next_turn: 0,
+            counted: Counted::new(&parts.config.name),
         };
         (desk, sender)
     }
@@ -125,8 +142,21 @@ impl Desk {
                         self.told(message);
                     }
                 }
-                Some(settled) = self.settling.next() => self.settled(settled),
-                Some(written) = self.written.1.recv() => self.record_written(written),
+                Some(settled) = self.settling.next() => {
+                    self.settled(settled);
+                    // Others that are ready by now: each turn of this loop has its price.
+                    for _ in 0..BATCH {
+                        let Some(Some(settled)) = self.settling.next().now_or_never() else { break };
+                        self.settled(settled);
+                    }
+                }
+                Some(written) = self.written.1.recv() => {
+                    self.record_written(written);
+                    for _ in 0..BATCH {
+                        let Ok(written) = self.written.1.try_recv() else { break };
+                        self.record_written(written);
+                    }
+                }
                 Some(notification) = self.notifications.recv(), if connected => self.notified(&notification),
                 _ = tick.tick() => self.look_after(),
             }
@@ -204,7 +234,7 @@ impl Desk {
         session.connection = Some(id);
         if let Some(rendered) = session.kept_for(&ask) {
             let bytes = rendered.for_request(&reply);
-            counter!(metric::COPIES, "switch" => self.config.name.to_string()).increment(1);
+            self.counted.copies.increment(1);
             return self.send(id, ToPeer::Answer(bytes));
         }
         // A copy's own answer goes out with that of the original.
@@ -283,7 +313,7 @@ impl Desk {
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         let Some(current) = session.current.as_mut() else { return };
         let ways = std::mem::take(&mut current.job.ways);
-        histogram!(metric::SECONDS, "switch" => self.config.name.to_string()).record(current.job.came.elapsed());
+        self.counted.seconds.record(current.job.came.elapsed());
         if keep {
             let ask = &current.job.ask;
             session.kept.push_back(Kept {
@@ -303,9 +333,14 @@ impl Desk {
         }
     }
 
-    fn count_answer(&self, rendered: &Rendered) {
-        let code = rendered.result_code().map_or_else(String::new, |code| code.0.to_string());
-        counter!(metric::ANSWERS, "switch" => self.label(), "result_code" => code).increment(1);
+    fn count_answer(&mut self, rendered: &Rendered) {
+        // Ours always has one.
+        let code = rendered.result_code().map_or(0, |code| code.0);
+        let label = &self.config.name;
+        let counter = self.counted.answers.entry(code).or_insert_with(
+            || counter!(metric::ANSWERS, "switch" => label.to_string(), "result_code" => code.to_string()),
+        );
+        counter.increment(1);
     }
 
     pub fn send(&self, id: ConnectionId, message: ToPeer) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_runtime::{Clock, watch_peer};
-use metrics::counter;
+use metrics::{Counter, counter};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -34,6 +34,8 @@ pub(super) struct Peers {
     pub label: Arc<str>,
     /// Who is connected, who was refused.
     pub board: Arc<PeerBoard>,
+    /// CCRs received: looked up once, not with each.
+    pub ccrs: Counter,
     /// Room for those that have not said who they are.
     pub strangers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -54,6 +56,7 @@ impl Peers {
             desk,
             label: Arc::from(&*parts.config.name),
             board,
+            ccrs: counter!(metric::REQUESTS, "switch" => parts.config.name.to_string(), "command" => "CCR"),
             strangers: limit(parts.config.limits.strangers),
             connections: limit(parts.config.limits.connections),
             next_id: AtomicU64::new(1),

@@ -16,7 +16,7 @@ use tokio_util::codec::Framed;
 
 use crate::stage::{MB, PATIENCE, PGW, Stage, Told};
 
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
 }
 

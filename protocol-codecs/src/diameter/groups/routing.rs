@@ -11,7 +11,7 @@ use crate::diameter::result_code::ResultCode;
 use crate::diameter::table::avp_table;
 use crate::diameter::text::Identity;
 use crate::diameter::value::Value;
-use crate::diameter::writer::Writer;
+use crate::diameter::writer::{SLACK_BYTES, Writer};
 
 avp_table! {
     /// An application of a vendor (RFC 6733 section 6.11).
@@ -103,7 +103,8 @@ impl<'a> ProxyInfo<'a> {
     /// A host that is no DiameterIdentity, or a state that is too long.
     pub fn new(proxy_host: &Identity<'_>, proxy_state: &[u8]) -> Result<Self, EncodeError> {
         // Two headers of 8 bytes and a padding of 3 each.
-        let mut bytes = vec![0; proxy_host.len().saturating_add(proxy_state.len()).saturating_add(22)];
+        let values_bytes = proxy_host.len().saturating_add(proxy_state.len());
+        let mut bytes = vec![0; values_bytes.saturating_add(22 + SLACK_BYTES)];
         let mut out = Writer::new(&mut bytes);
         proxy_host.encode(&dictionary::PROXY_HOST, &mut out);
         out.bytes(&dictionary::PROXY_STATE, proxy_state);

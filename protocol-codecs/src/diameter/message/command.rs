@@ -8,7 +8,7 @@ use crate::diameter::header::{CommandFlags, Exchange, VERSION};
 use crate::diameter::limits::SENT_MESSAGE_BYTES_MAX;
 use crate::diameter::reading::{Decoded, Mode, Reading};
 use crate::diameter::table::Table;
-use crate::diameter::writer::Writer;
+use crate::diameter::writer::{SLACK_BYTES, Writer};
 
 /// Room taken at first for a message: the recorded ones are below 1 kB.
 const USUAL_BYTES: usize = 1_024;
@@ -101,7 +101,7 @@ pub(super) fn encode_message<'a>(
     let begin = out.len();
     let mut room_bytes = USUAL_BYTES;
     loop {
-        out.resize(begin.saturating_add(room_bytes), 0);
+        out.resize(begin.saturating_add(room_bytes).saturating_add(SLACK_BYTES), 0);
         let room = out.get_mut(begin..).unwrap_or_default();
         let mut writer = Writer::new(room);
         writer.put([VERSION, 0, 0, 0]);
