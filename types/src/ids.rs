@@ -1,7 +1,9 @@
-//! Identifiers: text that is compared, never parsed. Each kind has its own type, so that one cannot stand for another.
+//! Identifiers: text that is compared, never parsed. Each kind has its own type, so that one cannot stand for another. Copies share the
+//! text: an id goes with everything that is said of a call.
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +12,11 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Wraps the text as it is.
-            pub fn new(text: impl Into<Box<str>>) -> Self {
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
 

@@ -2,6 +2,7 @@
 //! only from [`Number::expose`], whose callers can be listed by searching for that word.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +10,11 @@ use serde::{Deserialize, Serialize};
 /// country) and the last two, at most half of the text: `+49301234567` is shown as `+493******67`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Number(Box<str>);
+pub struct Number(Arc<str>);
 
 impl Number {
     /// Wraps the text as it is.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 

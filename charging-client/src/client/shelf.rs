@@ -170,13 +170,12 @@ impl Shelf {
     }
 
     /// The core has answered, or will not be asked.
-    pub(super) fn answered(&mut self, number: u64, request: &ChargingRequest, by_core: bool) {
+    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, by_core: bool) {
         if self.storage.is_none() {
             return;
         }
         if by_core && request.operation == Operation::Termination {
-            let kept = (number, Box::new(request.clone()));
-            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), kept) {
+            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, Box::new(request))) {
                 self.done(before);
             }
         } else {

@@ -121,7 +121,7 @@ pub struct SubscriberId {
 
 impl SubscriberId {
     /// An identity that is our own account id.
-    pub fn account(id: impl Into<Box<str>>) -> Self {
+    pub fn account(id: impl Into<std::sync::Arc<str>>) -> Self {
         Self { kind: SubscriberIdKind::Private, value: Number::new(id) }
     }
 }
