@@ -158,8 +158,9 @@ const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// More than the client holds, so that its own limit is the one that counts.
 const QUEUED: usize = 65_536;
 const MARKS_A_MOVE: u32 = 1_024;
-/// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work.
-const SYNC_INTERVAL: Duration = Duration::from_millis(10);
+/// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work, and are
+/// sent, answered and carried out together. A caller who waits for an answer does not notice it: a ringing tone is seconds away.
+const SYNC_INTERVAL: Duration = Duration::from_millis(20);
 /// Entries between the oldest request and the end: at half a kilobyte each, 32 MiB.
 pub(crate) const LONGEST_LOG: u64 = 65_536;
 
