@@ -52,11 +52,12 @@ impl Outbox {
         Ok(Arc::new(DirStorage::create_dir(directory)?))
     }
 
-    /// Opens it.
+    /// Opens it. A request that comes alone is written at once; those that come within `sync_interval`, and the marks of what is done,
+    /// share the disk's work.
     ///
     /// # Errors
     /// What is wrong with the files; [`segment_log::Error`] says the remedy.
-    pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<(Self, Loaded), OutboxError> {
+    pub(crate) fn open(storage: Arc<dyn Storage>, sync_interval: Duration) -> Result<(Self, Loaded), OutboxError> {
         // A damaged entry is one request: the others are still owed.
         let options = Options { corrupt: CorruptPolicy::Skip, segment_bytes: SEGMENT_BYTES, ..Options::default() };
         let (log, recovered) = Log::open(storage, options)?;
@@ -79,7 +80,7 @@ impl Outbox {
             }
         }
         drop(records);
-        let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval: SYNC_INTERVAL, ..Default::default() };
+        let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval, ..Default::default() };
         let log = GroupCommit::start(log, bounds)?;
         let requests = kept.into_iter().map(|(number, request)| Kept { number, request }).collect();
         Ok((Self { log, standing, marks: 0 }, Loaded { requests, next_number, unreadable }))
@@ -158,9 +159,6 @@ const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// More than the client holds, so that its own limit is the one that counts.
 const QUEUED: usize = 65_536;
 const MARKS_A_MOVE: u32 = 1_024;
-/// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work, and are
-/// sent, answered and carried out together. A caller who waits for an answer does not notice it: a ringing tone is seconds away.
-const SYNC_INTERVAL: Duration = Duration::from_millis(20);
 /// Entries between the oldest request and the end: at half a kilobyte each, 32 MiB.
 pub(crate) const LONGEST_LOG: u64 = 65_536;
 

@@ -169,6 +169,7 @@ impl ChargingConfig {
             max_pending: self.max_pending,
             retry_first_ms: self.retry_first.ms(),
             retry_max_ms: self.retry_longest.ms(),
+            ..ClientConfig::default()
         }
     }
 

@@ -26,19 +26,21 @@ enum Kind {
 }
 
 impl AgentThreads {
-    /// Starts so many.
-    pub(super) fn start(threads: u16) -> anyhow::Result<Self> {
+    /// Starts so many; one thread works in turns or, for who cannot wait for their end, does not.
+    pub(super) fn start(threads: u16, in_turns: bool) -> anyhow::Result<Self> {
         if threads > 1 {
             let mut several = Builder::new_multi_thread();
             let runtime = several.worker_threads(threads.into()).thread_name(NAME).enable_all().build();
             let runtime = runtime.context(STARTING)?;
             return Ok(Self { handle: runtime.handle().clone(), _kind: Kind::Several(Some(runtime)) });
         }
-        let turn = Arc::new(Turn::default());
-        let (begins, ends) = (Arc::clone(&turn), turn);
         let mut one = Builder::new_current_thread();
-        let in_turns = one.on_thread_unpark(move || begins.begin()).on_thread_park(move || ends.last());
-        let runtime = in_turns.enable_all().build().context(STARTING)?;
+        if in_turns {
+            let turn = Arc::new(Turn::default());
+            let (begins, ends) = (Arc::clone(&turn), turn);
+            one.on_thread_unpark(move || begins.begin()).on_thread_park(move || ends.last());
+        }
+        let runtime = one.enable_all().build().context(STARTING)?;
         let (handle, end) = (runtime.handle().clone(), CancellationToken::new());
         let ended = end.clone();
         let run = move || {
@@ -122,8 +124,8 @@ mod tests {
 
     #[test]
     fn tasks_run_on_threads_of_that_name_until_the_end() {
-        for threads in [1, 2] {
-            let agents = AgentThreads::start(threads).expect("starts");
+        for (threads, in_turns) in [(1, true), (1, false), (2, true)] {
+            let agents = AgentThreads::start(threads, in_turns).expect("starts");
             let (named, name) = mpsc::channel();
             let (held, gone) = mpsc::channel::<()>();
             agents.handle().spawn(async move {

@@ -39,7 +39,8 @@ use signals::Signals;
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    let for_agents = AgentThreads::start(config.top.agent_threads)?;
+    let in_turns = config.agents.iter().all(|agent| agent.works_in_turns());
+    let for_agents = AgentThreads::start(config.top.agent_threads, in_turns)?;
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let process = Process::start(&config, for_agents.handle()).await?;
