@@ -42,13 +42,14 @@ impl Outbox {
         Ok(Arc::new(DirStorage::create_dir(directory)?))
     }
 
-    /// Opens it.
+    /// Opens it. A request that comes alone is written at once; those that come within `sync_interval`, and the marks of what is done,
+    /// share the disk's work.
     ///
     /// # Errors
     /// What is wrong with the files; [`segment_log::Error`] says the remedy.
-    pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<(Self, Loaded), OutboxError> {
+    pub(crate) fn open(storage: Arc<dyn Storage>, sync_interval: Duration) -> Result<(Self, Loaded), OutboxError> {
         let (log, book, loaded) = OutboxBook::open(storage)?;
-        let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval: SYNC_INTERVAL, ..Default::default() };
+        let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval, ..Default::default() };
         let log = GroupCommit::start(log, bounds)?;
         Ok((Self { log, book }, loaded))
     }
@@ -100,8 +101,6 @@ fn text(error: &segment_log::Error) -> String {
 
 /// More than the client holds, so that its own limit is the one that counts.
 const QUEUED: usize = 65_536;
-/// A request that comes alone is written at once; those of a busy switch, and the marks of what is done, share the disk's work.
-const SYNC_INTERVAL: Duration = Duration::from_millis(10);
 /// Entries between the oldest request and the end: at half a kilobyte each, 32 MiB.
 pub(crate) const LONGEST_LOG: u64 = if cfg!(test) { 256 } else { 65_536 };
 

@@ -1,5 +1,5 @@
 //! Identifiers: text that is compared, never parsed. Each kind has its own type, so that one cannot stand for another.
-//! Copies share the text: the ledger keeps a session's id in several places.
+//! Copies share the text: an id goes with everything that is said of a call, and the ledger keeps it in several places.
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -18,7 +18,7 @@ use crate::snapshot::{Ending, Snapshot};
 #[derive(Debug)]
 pub struct CallMachine {
     pub(crate) settings: Arc<CallSettings>,
-    pub(crate) offer: Box<CallOffer>,
+    pub(crate) offer: Arc<CallOffer>,
     pub(crate) phase: Phase,
     pub(crate) meter: Option<Meter>,
     pub(crate) grant: Grant,
@@ -111,7 +111,12 @@ pub(crate) struct Release {
 
 impl CallMachine {
     /// A call that the switch holds back until we say so.
-    pub fn offer(settings: Arc<CallSettings>, offer: CallOffer, now: Now, effects: &mut Vec<Effect>) -> Self {
+    pub fn offer(
+        settings: Arc<CallSettings>,
+        offer: impl Into<Arc<CallOffer>>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
         let mut call = Self::new(settings, offer);
         call.authorise(now, effects);
         call
@@ -120,7 +125,7 @@ impl CallMachine {
     /// A call that there is no room for, whoever would pay. A never-refuse call goes through all the same.
     pub fn refused(
         settings: Arc<CallSettings>,
-        offer: CallOffer,
+        offer: impl Into<Arc<CallOffer>>,
         cause: ReleaseCause,
         now: Now,
         effects: &mut Vec<Effect>,
@@ -137,7 +142,7 @@ impl CallMachine {
     /// An answered call that we did not know: the agent was away when it began.
     pub fn adopt(
         settings: Arc<CallSettings>,
-        offer: CallOffer,
+        offer: impl Into<Arc<CallOffer>>,
         answer: Answer,
         now: Now,
         effects: &mut Vec<Effect>,
@@ -152,7 +157,7 @@ impl CallMachine {
     /// A call that we did not know and that is over already.
     pub fn adopt_ended(
         settings: Arc<CallSettings>,
-        offer: CallOffer,
+        offer: impl Into<Arc<CallOffer>>,
         end: CallEnd,
         now: Now,
         effects: &mut Vec<Effect>,
@@ -220,11 +225,12 @@ impl CallMachine {
         }
     }
 
-    pub(crate) fn new(settings: Arc<CallSettings>, offer: CallOffer) -> Self {
+    pub(crate) fn new(settings: Arc<CallSettings>, offer: impl Into<Arc<CallOffer>>) -> Self {
+        let offer = offer.into();
         let tags = if offer.never_refuse { vec!["NEVER_REFUSED".into()] } else { Vec::new() };
         Self {
             settings,
-            offer: Box::new(offer),
+            offer,
             phase: Phase::Authorising,
             meter: None,
             grant: Grant::default(),
@@ -325,7 +331,7 @@ impl CallMachine {
     /// What must survive a crash of the agent.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            offer: (*self.offer).clone(),
+            offer: Arc::clone(&self.offer),
             answered: self.meter.map(|meter| meter.answered),
             next_record: self.records.next,
             interims: self.records.interims,

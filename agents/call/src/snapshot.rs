@@ -1,5 +1,7 @@
 //! What a call must not forget when the agent dies. The core keeps it as `client_state` and gives it back.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use types::charging::Cost;
 use types::{DurationMs, Money, ReleaseCause, UtcMs};
@@ -10,7 +12,7 @@ use crate::event::{CallEnd, CallOffer};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The call as it was offered.
-    pub offer: CallOffer,
+    pub offer: Arc<CallOffer>,
     /// When it was answered; absent: not as far as the core was told.
     #[serde(default)]
     pub answered: Option<UtcMs>,

@@ -121,7 +121,7 @@ impl Agent {
             let due = self.next_due();
             tokio::select! {
                 event = self.link.next() => match event {
-                    Some(event) => self.linked(event),
+                    Some(event) => self.take_turn(event),
                     None => break,
                 },
                 waiting = self.socket.next() => self.asked_for_a_verdict(waiting),
@@ -133,6 +133,16 @@ impl Agent {
             self.carry_orders();
         }
         self.finish().await;
+    }
+
+    /// This one and those that are here already: what came together costs one turn of the loop.
+    fn take_turn(&mut self, first: LinkEvent) {
+        self.linked(first);
+        for _ in 1..A_TURN {
+            self.carry_orders();
+            let Some(event) = self.link.next_ready() else { return };
+            self.linked(event);
+        }
     }
 
     /// No new calls; what is under way with core and journal is finished. Calls stay up: the switch has their backstop,
@@ -267,6 +277,9 @@ impl Agent {
         warn!(switch = %self.switch, error = error as &dyn std::error::Error, "an event from FreeSWITCH is skipped");
     }
 }
+
+/// Messages carried out before timers and answers of the core have their turn.
+const A_TURN: usize = 64;
 
 async fn sleep_until(due: Option<Instant>) {
     match due {

@@ -98,12 +98,26 @@ impl Link {
     /// The next event; `None` when the task has ended.
     pub(crate) async fn next(&mut self) -> Option<LinkEvent> {
         let event = self.events.recv().await;
-        match event {
-            Some(LinkEvent::Up { .. }) => self.up = true,
-            Some(LinkEvent::Down) | None => self.up = false,
-            Some(LinkEvent::Event(_) | LinkEvent::Reply(..)) => {}
+        match &event {
+            Some(event) => self.looked_at(event),
+            None => self.up = false,
         }
         event
+    }
+
+    /// One that is here already.
+    pub(crate) fn next_ready(&mut self) -> Option<LinkEvent> {
+        let event = self.events.try_recv().ok()?;
+        self.looked_at(&event);
+        Some(event)
+    }
+
+    fn looked_at(&mut self, event: &LinkEvent) {
+        match event {
+            LinkEvent::Up { .. } => self.up = true,
+            LinkEvent::Down => self.up = false,
+            LinkEvent::Event(_) | LinkEvent::Reply(..) => {}
+        }
     }
 
     /// Sends, if connected. What cannot be sent is answered by the resync after the next connect.

@@ -228,7 +228,7 @@ impl Agent {
         });
         if !self.driver.knows(&session) {
             let offer = translate::offer(&self.config, &self.switch, session, call);
-            self.driver.unknown_ended(UnknownEnd { offer, end });
+            self.driver.unknown_ended(UnknownEnd { offer: offer.into(), end });
         } else {
             self.driver.event(&session, SwitchEvent::Ended(end));
         }

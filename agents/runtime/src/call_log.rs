@@ -117,7 +117,7 @@ impl CallLog {
 
 /// Nobody waits for an entry, and the switch itself knows when a call that goes on was answered: what a crash takes matters for calls
 /// that were answered this shortly before it and ended before the next start.
-const SYNC_INTERVAL: Duration = Duration::from_millis(50);
+const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 /// Small: only the last round matters.
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 

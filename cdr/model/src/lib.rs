@@ -14,7 +14,7 @@ mod version;
 
 pub use decimal::{Decimal, Degrees, Seconds};
 pub use masking::{Masking, MaskingConfig, MaskingError, MaskingKey};
-pub use numbering::Parties;
+pub use numbering::{KnownNumbers, Parties};
 pub use party::{CalledParty, CallingParty, Coordinates, Location, NumberType};
 pub use record::{CallDirection, CallRecord, CallType, EventKind, Qos, RecordMetadata, RecordType, SipData};
 pub use usage::{CostState, RecordCost, RecordUnits, RecordUsage};
@@ -38,7 +38,9 @@ impl CallRecord {
 
     /// The record as one line of JSON, without the newline.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
     }
 
     /// Reads one line of JSON; unknown fields are ignored, so that older readers take newer records.
@@ -46,6 +48,9 @@ impl CallRecord {
         serde_json::from_slice(line)
     }
 }
+
+/// Room for most records, so that writing one moves nothing.
+const USUAL_BYTES: usize = 2_048;
 
 #[cfg(test)]
 mod tests;

@@ -266,17 +266,18 @@ impl Driver {
             Err(_) => self.metrics.requests_refused.add_one(),
         }
         self.metrics.requests_pending.subtract_one();
-        let Queued { submitted, number, .. } = queued;
-        self.shelf.answered(number, &submitted.request, outcome.is_ok());
-        match (submitted.reply, outcome) {
+        let Queued { submitted: Submitted { request, reply, .. }, number, .. } = queued;
+        let by_core = outcome.is_ok();
+        match (reply, outcome) {
             (Some(reply), outcome) => {
                 if reply.send(outcome).is_err() {
                     self.metrics.answers_unclaimed.add_one();
                 }
             }
-            (None, Ok(answer)) => self.recovery.answered(number, submitted.request, answer),
+            (None, Ok(answer)) => self.recovery.answered(number, request.clone(), answer),
             (None, Err(_)) => self.recovery.gone(number),
         }
+        self.shelf.answered(number, request, by_core);
         self.held.give_back();
         self.shorten();
         if more {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use types::SessionId;
 use types::charging::{ChargingRequest, Operation};
 
+use super::ClientConfig;
 use super::driver::Disk;
 use crate::outbox::{Kept, LONGEST_LOG, Outbox, OutboxError};
 
@@ -35,6 +36,8 @@ pub(super) struct Placed {
 pub(super) struct Shelf {
     /// `None`: requests are held in memory only.
     storage: Option<Arc<dyn Storage>>,
+    /// See [`ClientConfig::outbox_interval_ms`].
+    interval: Duration,
     /// `None` while the disk is away.
     outbox: Option<Outbox>,
     next_number: u64,
@@ -50,13 +53,14 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Opens the outbox in `directory`.
-    pub(super) fn open(directory: &Path) -> Result<Self, OutboxError> {
-        Self::on(Outbox::directory(directory)?)
+    pub(super) fn open(directory: &Path, config: &ClientConfig) -> Result<Self, OutboxError> {
+        Self::on(Outbox::directory(directory)?, config)
     }
 
     /// The same on any storage.
-    pub(super) fn on(storage: Arc<dyn Storage>) -> Result<Self, OutboxError> {
-        let (outbox, loaded) = Outbox::open(Arc::clone(&storage))?;
+    pub(super) fn on(storage: Arc<dyn Storage>, config: &ClientConfig) -> Result<Self, OutboxError> {
+        let interval = Duration::from_millis(config.outbox_interval_ms);
+        let (outbox, loaded) = Outbox::open(Arc::clone(&storage), interval)?;
         if loaded.unreadable > 0 {
             tracing::error!(
                 entries = loaded.unreadable,
@@ -66,6 +70,7 @@ impl Shelf {
         let sessions = loaded.requests.iter().map(|kept| (kept.number, kept.request.session_id.clone())).collect();
         Ok(Self {
             storage: Some(storage),
+            interval,
             outbox: Some(outbox),
             next_number: loaded.next_number,
             loaded: loaded.requests,
@@ -143,10 +148,11 @@ impl Shelf {
     pub(super) async fn reopen(&mut self) -> bool {
         let (Some(storage), old) = (self.storage.clone(), self.outbox.take()) else { return false };
         self.broken = Some(Instant::now() + AGAIN);
+        let interval = self.interval;
         let opened = tokio::task::spawn_blocking(move || {
             // Its lock goes first.
             drop(old);
-            Outbox::open(storage)
+            Outbox::open(storage, interval)
         });
         match opened.await {
             Ok(Ok((mut outbox, loaded))) => {
@@ -170,13 +176,12 @@ impl Shelf {
     }
 
     /// The core has answered, or will not be asked.
-    pub(super) fn answered(&mut self, number: u64, request: &ChargingRequest, by_core: bool) {
+    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, by_core: bool) {
         if self.storage.is_none() {
             return;
         }
         if by_core && request.operation == Operation::Termination {
-            let kept = (number, Box::new(request.clone()));
-            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), kept) {
+            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, Box::new(request))) {
                 self.done(before);
             }
         } else {

@@ -114,4 +114,4 @@ impl OutboxBook {
 /// 0 stands for a request that is not here.
 const FIRST_NUMBER: u64 = 1;
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
-const MARKS_A_MOVE: u32 = 1_024;
+pub(super) const MARKS_A_MOVE: u32 = 1_024;

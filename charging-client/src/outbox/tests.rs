@@ -4,6 +4,7 @@ use segment_log::fault::{Crash, FaultStorage};
 use types::charging::{ChargingMode, ChargingRequest, Operation, Service, UnitUsage, Units};
 use types::{ClientId, SessionId, Tenant, UtcMs};
 
+use super::book::MARKS_A_MOVE;
 use super::entry::Entry;
 use super::*;
 
@@ -47,7 +48,7 @@ fn numbers(loaded: &Loaded) -> Vec<u64> {
 #[test]
 fn what_is_not_done_is_there_again_whole_and_in_order() {
     let storage = FaultStorage::new();
-    let (mut outbox, loaded) = Outbox::open(Arc::new(storage.clone())).expect("opens");
+    let (mut outbox, loaded) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number), (vec![], 1));
     for number in 1..=5 {
         take(&mut outbox, number);
@@ -57,7 +58,7 @@ fn what_is_not_done_is_there_again_whole_and_in_order() {
     take(&mut outbox, 6);
     drop(outbox);
     storage.crash(Crash::DropUnsynced);
-    let (_, loaded) = Outbox::open(Arc::new(storage)).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number, loaded.unreadable), (vec![1, 3, 5, 6], 7, 0));
     assert_eq!(loaded.requests[1].request, request(3));
 }
@@ -65,7 +66,7 @@ fn what_is_not_done_is_there_again_whole_and_in_order() {
 #[test]
 fn the_log_is_cut_at_the_oldest_request_and_old_ones_move_to_its_end() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone())).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
     take(&mut outbox, 1);
     for number in 2..=100 {
         take(&mut outbox, number);
@@ -76,14 +77,14 @@ fn the_log_is_cut_at_the_oldest_request_and_old_ones_move_to_its_end() {
     take(&mut outbox, 1);
     assert_eq!(outbox.holding_back(50), Vec::<u64>::new());
     drop(outbox);
-    let (_, loaded) = Outbox::open(Arc::new(storage)).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number), (vec![1], 101), "one of its two copies");
 }
 
 #[test]
 fn a_disk_that_fails_says_so_for_each_request() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone())).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
     storage.fail_all(segment_log::Operation::Sync, segment_log::fault::Failure::Io);
     for number in 1..=2 {
         let (sender, receiver) = mpsc::channel();

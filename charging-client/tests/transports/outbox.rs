@@ -27,7 +27,7 @@ impl Rig {
     }
 
     fn client(&self) -> Client {
-        let config = ClientConfig { max_pending: 100, retry_first_ms: 1, retry_max_ms: 10 };
+        let config = ClientConfig { max_pending: 100, retry_first_ms: 1, retry_max_ms: 10, ..ClientConfig::default() };
         let storage = Arc::new(self.storage.clone());
         Client::durable_on(ClientId::from("agent-1"), self.core.transport(), &config, storage).expect("an outbox")
     }

@@ -52,7 +52,7 @@ pub fn initial(session_id: &str) -> ChargingRequest {
 }
 
 pub fn client(transport: Arc<dyn ChargingTransport>, max_pending: usize) -> Client {
-    let config = ClientConfig { max_pending, retry_first_ms: 1, retry_max_ms: 10 };
+    let config = ClientConfig { max_pending, retry_first_ms: 1, retry_max_ms: 10, ..ClientConfig::default() };
     Client::start(ClientId::from("agent-1"), transport, &config)
 }
 

@@ -13,6 +13,8 @@ use crate::config::{Comment, Faults, Section};
 pub static KIND: AgentKind = AgentKind { name: NAME, read, comments: COMMENTS, example: EXAMPLE };
 
 const NAME: &str = "diameter";
+/// For requests of many subscribers to share the disk's work.
+const GATEWAYS_WAIT_MS: u64 = 10;
 
 fn read(section: &Section<'_>, faults: &mut Faults) -> Option<Arc<dyn AgentConfig>> {
     let config: DiameterConfig = section.read(&["kind"], faults)?;
@@ -36,6 +38,11 @@ impl AgentConfig for Configured {
         vec![&self.0.name]
     }
 
+    /// A gateway waits for each answer, and so does what its subscriber loads.
+    fn works_in_turns(&self) -> bool {
+        false
+    }
+
     fn to_table(&self) -> Result<toml::Table, toml::ser::Error> {
         toml::Table::try_from(&*self.0)
     }
@@ -46,7 +53,7 @@ impl AgentConfig for Configured {
         let outbox = place.data_dir.join("agents").join(&*self.0.name).join("outbox");
         let agent = Agent::bind(AgentParts {
             config: Arc::clone(&self.0),
-            charging: place.client(ClientId::from(&*self.0.name), &outbox)?,
+            charging: place.client(ClientId::from(&*self.0.name), &outbox, GATEWAYS_WAIT_MS)?,
             journal: Arc::clone(&place.journal),
             clock,
             // Greater with every start, the same for all peers.

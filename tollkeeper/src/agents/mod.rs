@@ -47,6 +47,10 @@ pub trait AgentConfig: Debug + Send + Sync {
     fn switches(&self) -> Vec<&str>;
     /// The effective configuration.
     fn to_table(&self) -> Result<toml::Table, toml::ser::Error>;
+    /// Whether everybody whom it answers can wait for the end of a turn, some milliseconds, with others: callers can.
+    fn works_in_turns(&self) -> bool {
+        true
+    }
     /// Starts one task for each switch.
     fn start(&self, place: &mut AgentPlace<'_>) -> anyhow::Result<()>;
 }
@@ -84,7 +88,7 @@ impl AgentPlace<'_> {
             settings: calls.settings(client_id.clone()),
             authorise_timeout: calls.authorise_timeout.std(),
             maximum_calls: usize::try_from(calls.maximum_calls).unwrap_or(usize::MAX),
-            charging: self.client(client_id, &outbox)?,
+            charging: self.client(client_id, &outbox, CALLERS_WAIT_MS)?,
             journal: Arc::clone(&self.journal),
             call_log: Some(call_log),
             proven_before,
@@ -93,11 +97,16 @@ impl AgentPlace<'_> {
         }))
     }
 
-    /// A charging client of this name with its outbox; kept for metrics and for the drain.
-    pub fn client(&mut self, client_id: ClientId, outbox: &Path) -> anyhow::Result<Client> {
-        let client = Client::durable(client_id, Arc::clone(&self.transport), &self.client, outbox)
+    /// A charging client of this name with its outbox, which keeps requests from the core for at most `outbox_interval_ms` to write
+    /// them together; kept for metrics and for the drain.
+    pub fn client(&mut self, client_id: ClientId, outbox: &Path, outbox_interval_ms: u64) -> anyhow::Result<Client> {
+        let config = ClientConfig { outbox_interval_ms, ..self.client.clone() };
+        let client = Client::durable(client_id, Arc::clone(&self.transport), &config, outbox)
             .with_context(|| format!("charging requests that were not answered, in {}", outbox.display()))?;
         self.clients.push(client.clone());
         Ok(client)
     }
 }
+
+/// Far below what a caller notices, whose ringing tone is seconds away; requests of a busy switch are sent and carried out together.
+const CALLERS_WAIT_MS: u64 = 20;

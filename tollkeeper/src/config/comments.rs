@@ -32,7 +32,7 @@ pub(super) const COMMENTS: &[Comment] = &[
     ),
     Comment::new(
         "agent_threads",
-        "Threads that carry the calls of all agents of this process. One is the cheapest for each call and takes somewhat under a millisecond for it; more are for processes with many hundred new calls a second.",
+        "Threads that carry the calls of all agents of this process. One is the cheapest for each call; more are for processes with more than a thousand new calls a second.",
     ),
     Comment::new("log", "Logs go to standard error."),
     Comment::new(
@@ -213,7 +213,7 @@ pub(super) const COMMENTS: &[Comment] = &[
     ),
     Comment::new(
         "journal.sync_interval",
-        "The disk is made to keep what was written at most this often, so that the records of a busy switch share its work; one that comes alone is written at once. No record counts as taken before. 0: as often as the disk can.",
+        "The disk is made to keep what was written at most this often, so that the records of a busy switch share its work; one that comes alone is written at once. No call waits for it, and no record counts as taken before; a process that is killed loses those newer than this, never what is charged. 0: as often as the disk can.",
     ),
     Comment::new(
         "journal.keep_days",

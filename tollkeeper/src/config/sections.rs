@@ -169,6 +169,7 @@ impl ChargingConfig {
             max_pending: self.max_pending,
             retry_first_ms: self.retry_first.ms(),
             retry_max_ms: self.retry_longest.ms(),
+            ..ClientConfig::default()
         }
     }
 
@@ -259,7 +260,7 @@ impl Default for JournalConfig {
             segment_bytes: options.segment_bytes,
             queue_records: options.queue_records,
             queue_bytes: options.queue_bytes,
-            sync_interval: ConfigDuration::from_ms(10),
+            sync_interval: ConfigDuration::from_ms(50),
             recent_ids: options.recent_ids,
             space_interval: options.space_interval,
         }

@@ -1,8 +1,4 @@
 //! The agents of this process, and their way to the core.
-//!
-//! They have threads of their own, one unless configured otherwise: everything of a call then happens on that thread, without the
-//! system calls and switches by which threads hand work to each other, and without waiting for whoever ships records or asks for
-//! metrics.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +6,7 @@ use agent_diameter::PeerBoard;
 use anyhow::Context as _;
 use charging_client::{ChargingTransport, Client, GrpcTransport};
 use charging_server::Core;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -30,13 +26,6 @@ pub(super) struct Agents {
     tasks: Mutex<JoinSet<Box<str>>>,
     threads: Handle,
     pub(super) shutdown: CancellationToken,
-}
-
-/// The threads of the agents.
-pub(super) fn runtime(config: &Config) -> anyhow::Result<Runtime> {
-    let threads = usize::from(config.top.agent_threads);
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(threads).thread_name("agents").enable_all().build().context("starting the agents' threads")
 }
 
 impl Agents {

@@ -6,7 +6,6 @@ use std::io::IsTerminal as _;
 
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -22,7 +21,7 @@ pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     let installed = if json {
-        subscriber.fmt_fields(JsonFields::new()).event_format(json::JsonLines).try_init()
+        subscriber.fmt_fields(json::SpanFields).event_format(json::JsonLines).try_init()
     } else {
         subscriber.try_init()
     };

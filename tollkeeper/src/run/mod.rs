@@ -4,6 +4,7 @@
 //! agents, so that a port that is taken stops the start before a switch is told that we are here.
 //! End: the module `drain` tells the order.
 
+mod agent_threads;
 mod agents;
 mod drain;
 mod endpoints;
@@ -26,6 +27,7 @@ use tracing::{error, info};
 
 use crate::config::Config;
 use crate::exit::{self, UsageError};
+use agent_threads::AgentThreads;
 use agents::Agents;
 use endpoints::Endpoints;
 use exports::Exports;
@@ -37,7 +39,8 @@ use signals::{Hangups, Signals};
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    let for_agents = agents::runtime(&config)?;
+    let in_turns = config.agents.iter().all(|agent| agent.works_in_turns());
+    let for_agents = AgentThreads::start(config.top.agent_threads, in_turns)?;
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let process = Process::start(&config, for_agents.handle()).await?;
@@ -50,7 +53,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     });
     // What is still blocked has been named.
     runtime.shutdown_background();
-    for_agents.shutdown_background();
+    drop(for_agents);
     let (cause, left) = ended?;
     if !left.is_empty() {
         let left = left.join("; ");

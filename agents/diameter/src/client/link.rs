@@ -61,6 +61,7 @@ fn closed(reason: CloseReason) -> String {
         CloseReason::OutOfTurn => "the peer said something else than its capabilities".to_owned(),
         CloseReason::Silent => "the peer fell silent".to_owned(),
         CloseReason::PeerLeft => "the peer said that it leaves".to_owned(),
+        CloseReason::ElectionLost => "the peer's own connection to us was kept instead".to_owned(),
         CloseReason::Left | CloseReason::Refused(_) => "we left".to_owned(),
     }
 }

@@ -162,6 +162,7 @@ async fn tls_with_certificates_of_both() {
             certificate_file: file("ocs.pem"),
             key_file: file("ocs.key"),
             authority_file: file("authority.pem"),
+            check_names: true,
         });
     })
     .await;

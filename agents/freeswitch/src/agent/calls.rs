@@ -184,7 +184,7 @@ impl Agent {
             let end = self.not_after_leaving(event, translate::completed(event, at, late_ms, false)?);
             self.keep_end(&named, event, &end);
             let offer = translate::offer(&self.config, &self.switch, named, event);
-            self.driver.unknown_ended(UnknownEnd { offer, end });
+            self.driver.unknown_ended(UnknownEnd { offer: offer.into(), end });
         } else {
             self.ignored("not_charged");
         }
@@ -202,8 +202,8 @@ impl Agent {
     /// The switch will not tell it again.
     fn keep_end(&mut self, session: &SessionId, event: &Event, end: &CallEnd) {
         let offer = match self.offer_of(session) {
-            Some(offer) => (*offer).clone(),
-            None => translate::offer(&self.config, &self.switch, session.clone(), event),
+            Some(offer) => offer,
+            None => translate::offer(&self.config, &self.switch, session.clone(), event).into(),
         };
         let call = self.calls.entry(session.clone()).or_default();
         call.end = Some(Box::new(UnknownEnd { offer, end: end.clone() }));

@@ -74,7 +74,7 @@ impl Agent {
         let end = conversation_end(event, answered, at);
         let call = self.calls.entry(session.clone()).or_default();
         let other = call.other_leg.clone();
-        call.end = Some(Box::new(UnknownEnd { offer, end: end.clone() }));
+        call.end = Some(Box::new(UnknownEnd { offer: offer.into(), end: end.clone() }));
         for limited in command::limit(&self.config, session, call) {
             self.send(limited);
         }

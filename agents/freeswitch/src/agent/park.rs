@@ -197,10 +197,10 @@ impl Agent {
     /// Asks for credit, and keeps what is needed to admit the leg.
     pub(super) fn offer(&mut self, offer: CallOffer, answered: bool, event: &Event) {
         let Some(channel) = event.unique_id() else { return };
-        let session = offer.session_id.clone();
+        let (session, offer) = (offer.session_id.clone(), Arc::new(offer));
         let call = self.calls.entry(session.clone()).or_default();
         (call.destination, call.seen) = (translate::route(event).to_owned(), true);
-        (call.on_answered_leg, call.offer) = (answered, Some(Arc::new(offer.clone())));
+        (call.on_answered_leg, call.offer) = (answered, Some(Arc::clone(&offer)));
         (call.transfer_context, call.exports) = translate::transfers_of(event);
         self.legs.carry(channel, &session);
         if offer.never_refuse {

@@ -111,9 +111,9 @@ fn the_last_word_for_an_account_counts() {
     ] {
         let mut continuing = Continuing::new(ContinueLimits::default());
         for word in words {
-            continuing.answered(&ours(), &word, MonoMs(0));
+            continuing.call_answered(&ours(), &word, MonoMs(0));
         }
-        let longest_ms = continuing.longest_ms(&asking(ours()), [].iter(), MonoMs(1));
+        let longest_ms = continuing.longest_call_ms(&asking(ours()), [].iter(), MonoMs(1));
         assert_eq!(longest_ms, if goes_on { 600_000 } else { 0 }, "{name}");
     }
 }
@@ -133,8 +133,8 @@ fn another_account_another_tenant_another_number() {
         ("only like one", offer("t", Some("a"), Some("+49882")), 1, 600_000),
     ] {
         let mut continuing = Continuing::new(limits.clone());
-        continuing.answered(&offer("t", Some("a"), Some("+491")), &good(), MonoMs(0));
-        assert_eq!(continuing.longest_ms(&asking(payer), [].iter(), MonoMs(now)), longest_ms, "{name}");
+        continuing.call_answered(&offer("t", Some("a"), Some("+491")), &good(), MonoMs(0));
+        assert_eq!(continuing.longest_call_ms(&asking(payer), [].iter(), MonoMs(now)), longest_ms, "{name}");
     }
 }
 
@@ -152,8 +152,8 @@ fn so_many_calls_of_an_account_at_once() {
         ("no call at all", 0, vec![], false),
     ] {
         let mut continuing = Continuing::new(ContinueLimits { calls_per_account: limit, ..Default::default() });
-        continuing.answered(&ours(), &good(), MonoMs(0));
-        let longest_ms = continuing.longest_ms(&asking(ours()), others.iter(), MonoMs(1));
+        continuing.call_answered(&ours(), &good(), MonoMs(0));
+        let longest_ms = continuing.longest_call_ms(&asking(ours()), others.iter(), MonoMs(1));
         assert_eq!(longest_ms > 0, goes_on, "{name}");
     }
 }
@@ -163,12 +163,12 @@ fn what_is_remembered_is_bounded_and_the_old_make_room() {
     let mut continuing = Continuing::new(ContinueLimits { recent_ms: HOUR, ..Default::default() });
     let account = |number: usize| offer("t", Some(&format!("a{number}")), Some("+491"));
     for number in 0..REMEMBERED {
-        continuing.answered(&account(number), &good(), MonoMs(if number < 10 { 0 } else { HOUR / 2 }));
+        continuing.call_answered(&account(number), &good(), MonoMs(if number < 10 { 0 } else { HOUR / 2 }));
     }
-    continuing.answered(&account(REMEMBERED), &good(), MonoMs(HOUR / 2 - 1));
+    continuing.call_answered(&account(REMEMBERED), &good(), MonoMs(HOUR / 2 - 1));
     assert_eq!(continuing.good.len(), REMEMBERED, "nobody is old enough");
-    continuing.answered(&account(REMEMBERED), &good(), MonoMs(HOUR / 2));
+    continuing.call_answered(&account(REMEMBERED), &good(), MonoMs(HOUR / 2));
     assert_eq!(continuing.good.len(), REMEMBERED - 10 + 1, "ten were");
-    let longest_ms = continuing.longest_ms(&asking(account(REMEMBERED)), [].iter(), MonoMs(HOUR / 2));
+    let longest_ms = continuing.longest_call_ms(&asking(account(REMEMBERED)), [].iter(), MonoMs(HOUR / 2));
     assert_eq!(longest_ms, 600_000);
 }

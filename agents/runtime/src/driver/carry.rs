@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use agent_call::{Alarm, TIMERS, Timer};
-use cdr_model::{CallRecord, Parties, RecordType};
+use agent_call::{Alarm, Timer};
+use cdr_model::{CallRecord, RecordType};
 use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
 use metrics::histogram;
 use tokio::time::Instant;
@@ -109,7 +109,10 @@ impl CallDriver {
                 Effect::Charge { mut request, snapshot } => {
                     if let Some(snapshot) = snapshot {
                         // A snapshot is plain data; should it not encode, the core keeps the older one.
-                        request.client_state = serde_json::to_vec(&snapshot).unwrap_or_default();
+                        let mut state = Vec::with_capacity(STATE_BYTES);
+                        if serde_json::to_writer(&mut state, &snapshot).is_ok() {
+                            request.client_state = state;
+                        }
                     }
                     self.charge(key, *request);
                 }
@@ -217,18 +220,10 @@ impl CallDriver {
                 return;
             }
         };
-        let operation: &'static str = match charged.operation {
-            Operation::Initial => "INITIAL",
-            Operation::Update => "UPDATE",
-            Operation::Termination => "TERMINATION",
-            Operation::Event => "EVENT",
-        };
-        histogram!(names::CHARGE_SECONDS, "switch" => self.label(), "operation" => operation)
-            .record(charged.sent.elapsed());
+        self.figures.charge_seconds(charged.operation).record(charged.sent.elapsed());
         match charged.result {
             Ok(answer) => {
-                let code = answer.result_code.0.to_string();
-                counter!(names::CHARGE_ANSWERS, "switch" => self.label(), "result_code" => code).increment(1);
+                self.figures.answer(answer.result_code);
                 let pending = answer.notifications.clone();
                 if let Some(slot) = self.calls.get(&charged.key) {
                     self.continuing.call_answered(slot.machine.call_offer(), &answer, self.clock.now().mono);
@@ -241,6 +236,7 @@ impl CallDriver {
             Err(failure) => {
                 counter!(names::CHARGE_FAILURES, "switch" => self.label()).increment(1);
                 let number = charged.request_number;
+                let operation = figures::word(charged.operation);
                 warn!(switch = %self.switch, operation, number, error = &failure as &dyn std::error::Error, "the charging core was not reached");
                 let may_go_on = self.settings.on_core_failure == FailureHandling::Continue;
                 if let Some(awaited) = charged.late.filter(|_| may_go_on) {
@@ -265,7 +261,8 @@ impl CallDriver {
             self.log_answer(&record.session_id, answered);
         }
         let Some(slot) = self.calls.get_mut(&key) else { return };
-        slot.parties.get_or_insert_with(|| Box::new(Parties::of(&record))).describe(&mut record);
+        let known = &mut self.known_numbers;
+        slot.parties.get_or_insert_with(|| Box::new(known.parties(&record))).describe(&mut record);
         let mut records = std::mem::take(&mut slot.refused);
         records.push(Arc::from(record));
         for record in records {
@@ -328,7 +325,7 @@ impl CallDriver {
         let session_id = slot.machine.session_id().clone();
         match command {
             Command::Admit { granted_ms } => {
-                counter!(names::CALLS_ADMITTED, "switch" => self.label()).increment(1);
+                self.figures.calls_admitted.increment(1);
                 info!(granted_ms, "call admitted");
             }
             Command::Refuse(cause) => {
@@ -381,7 +378,7 @@ fn is_release(effect: &Effect) -> bool {
 
 /// Ended calls whose records are kept for the next try; beyond that the START of a call may be missing.
 const OWED: usize = 20_000;
+/// What a snapshot takes as a rule.
+const STATE_BYTES: usize = 1_536;
 /// Longer than any call.
 const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);
-
-const _: () = assert!(TIMERS.len() == 6, "Timers::cancel_all walks all of them");

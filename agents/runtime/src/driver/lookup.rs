@@ -15,7 +15,7 @@ use crate::backoff::Backoff;
 #[derive(Debug, Clone)]
 pub struct UnknownEnd {
     /// The call, from what the event tells.
-    pub offer: CallOffer,
+    pub offer: Arc<CallOffer>,
     /// Its end.
     pub end: CallEnd,
 }

@@ -9,6 +9,7 @@
 //! bounded by the calls; the journal's queue is bounded by itself, and what it refuses is kept by the switch.
 
 mod carry;
+mod figures;
 mod lookup;
 mod notices;
 mod slot;
@@ -21,9 +22,9 @@ use std::sync::Arc;
 
 use agent_call::{Answer, CallEnd, CallMachine, CallOffer, CallSettings, Command, Effect, Input, Phase, SwitchEvent};
 use cdr_journal::Journal;
-use cdr_model::CallRecord;
+use cdr_model::{CallRecord, KnownNumbers};
 use charging_client::{Client, Recovered};
-use metrics::{Gauge, counter, gauge};
+use metrics::counter;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
@@ -35,6 +36,7 @@ use crate::clock::Clock;
 use crate::continuing::{ContinueLimits, Continuing};
 use crate::metric::names;
 use carry::Charged;
+use figures::Figures;
 pub use lookup::UnknownEnd;
 use lookup::{Found, Recent};
 use notices::Notices;
@@ -112,8 +114,8 @@ pub struct CallDriver {
     /// Answers to TERMINATIONs from before the start, until the core has listed its sessions.
     recovered: Vec<Recovered>,
     continuing: Continuing,
-    /// Looked up once: it is set after each step.
-    calls_open: Gauge,
+    figures: Figures,
+    known_numbers: KnownNumbers,
     #[cfg(test)]
     next_panics: bool,
 }
@@ -131,7 +133,8 @@ impl CallDriver {
     pub fn new(parts: DriverParts) -> Self {
         cdr_model::numbering::load();
         Self {
-            calls_open: gauge!(names::CALLS_OPEN, "switch" => Arc::clone(&parts.switch)),
+            figures: Figures::of(&parts.switch),
+            known_numbers: KnownNumbers::default(),
             switch: parts.switch,
             settings: Arc::new(parts.settings),
             authorise_timeout: parts.authorise_timeout,
@@ -172,8 +175,9 @@ impl CallDriver {
     }
 
     /// A new call that the switch holds back.
-    pub fn offer(&mut self, offer: CallOffer) {
-        counter!(names::CALLS_OFFERED, "switch" => self.label()).increment(1);
+    pub fn offer(&mut self, offer: impl Into<Arc<CallOffer>>) {
+        let offer = offer.into();
+        self.figures.calls_offered.increment(1);
         if self.knows(&offer.session_id) {
             return;
         }
@@ -194,7 +198,8 @@ impl CallDriver {
     }
 
     /// An answered call that was never offered.
-    pub fn adopt(&mut self, offer: CallOffer, answer: Answer) {
+    pub fn adopt(&mut self, offer: impl Into<Arc<CallOffer>>, answer: Answer) {
+        let offer = offer.into();
         if !self.knows(&offer.session_id) {
             info!(switch = %self.switch, session_id = %offer.session_id, "adopting a call that was answered unseen");
             let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
@@ -203,7 +208,7 @@ impl CallDriver {
     }
 
     /// A call that was never offered and is over: EVENT if it was never answered, else charged after the fact.
-    pub(crate) fn adopt_ended(&mut self, offer: CallOffer, end: CallEnd) {
+    pub(crate) fn adopt_ended(&mut self, offer: Arc<CallOffer>, end: CallEnd) {
         if !self.knows(&offer.session_id) {
             let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
             self.create(offer.session_id.clone(), |effects| {
@@ -300,7 +305,8 @@ impl CallDriver {
         }
     }
 
-    /// Waits for the next thing from inside (an answer, a timer, a durable record, a notification) and carries it out.
+    /// Waits for the next thing from inside (an answer, a timer, a durable record, a notification) and carries it out, and what is
+    /// there besides.
     /// Cancel-safe: dropped before it is ready it has done nothing.
     pub async fn step(&mut self) {
         let due = self.timers.first().map(|at| self.clock.instant(at));
@@ -323,7 +329,22 @@ impl CallDriver {
             }
             () = sleep_until(due) => self.fire_timers(),
         }
-        self.calls_open.set(u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
+        self.carry_on();
+        self.figures.calls_open.set(u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
+    }
+
+    /// What is ready besides costs no further turn: answers and records come in batches.
+    fn carry_on(&mut self) {
+        for _ in 0..UNTIMED {
+            if let Ok(done) = self.records_done.1.try_recv() {
+                self.record_done(done);
+            } else if let Some(charged) = self.charges.try_join_next() {
+                self.charged(charged);
+            } else {
+                return;
+            }
+            self.untimed = self.untimed.saturating_add(1);
+        }
     }
 
     fn fire_timers(&mut self) {

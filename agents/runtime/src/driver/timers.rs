@@ -11,25 +11,32 @@ use super::slot::CallKey;
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     due: BTreeSet<(MonoMs, CallKey, Timer)>,
-    set: HashMap<(CallKey, Timer), MonoMs>,
+    /// Those of each call: so few that they are searched.
+    set: HashMap<CallKey, Vec<(Timer, MonoMs)>>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, key: CallKey, timer: Timer, at: MonoMs) {
-        self.cancel(key, timer);
-        self.set.insert((key, timer), at);
+        let of_call = self.set.entry(key).or_default();
+        match of_call.iter_mut().find(|(kind, _)| *kind == timer) {
+            Some((_, before)) => {
+                self.due.remove(&(*before, key, timer));
+                *before = at;
+            }
+            None => of_call.push((timer, at)),
+        }
         self.due.insert((at, key, timer));
     }
 
     pub(super) fn cancel(&mut self, key: CallKey, timer: Timer) {
-        if let Some(at) = self.set.remove(&(key, timer)) {
+        if let Some(at) = self.unset(key, timer) {
             self.due.remove(&(at, key, timer));
         }
     }
 
     pub(super) fn cancel_all(&mut self, key: CallKey) {
-        for timer in agent_call::TIMERS {
-            self.cancel(key, timer);
+        for (timer, at) in self.set.remove(&key).unwrap_or_default() {
+            self.due.remove(&(at, key, timer));
         }
     }
 
@@ -43,20 +50,26 @@ impl Timers {
             return None;
         }
         self.due.pop_first();
-        self.set.remove(&(key, timer));
+        self.unset(key, timer);
         Some((key, timer))
+    }
+
+    fn unset(&mut self, key: CallKey, timer: Timer) -> Option<MonoMs> {
+        let of_call = self.set.get_mut(&key)?;
+        let position = of_call.iter().position(|(kind, _)| *kind == timer)?;
+        Some(of_call.swap_remove(position).1)
     }
 }
 
 #[cfg(test)]
 impl Timers {
     pub(super) fn count(&self) -> usize {
-        assert_eq!(self.due.len(), self.set.len());
+        assert_eq!(self.due.len(), self.set.values().map(Vec::len).sum::<usize>());
         self.due.len()
     }
 
     pub(super) fn is_set(&self, key: CallKey, timer: Timer) -> bool {
-        self.set.contains_key(&(key, timer))
+        self.set.get(&key).is_some_and(|of_call| of_call.iter().any(|(kind, _)| *kind == timer))
     }
 }
 
@@ -79,6 +92,6 @@ mod tests {
         assert_eq!(timers.pop_due(MonoMs(60)), None);
         timers.set(one, Timer::Interim, MonoMs(70));
         timers.cancel_all(one);
-        assert_eq!((timers.first(), timers.set.len()), (None, 0));
+        assert_eq!((timers.first(), timers.count(), timers.set.contains_key(&one)), (None, 0, false));
     }
 }

@@ -10,7 +10,7 @@ use crate::rig::{BEGIN, Rig, Setup, offer};
 
 fn unknown_end(rig: &Rig, call: &str, answered: UtcMs, at: UtcMs) -> UnknownEnd {
     let end = CallEnd { answered: Some(answered), replayed: true, ..CallEnd::normal(at, EndedBy::Caller) };
-    UnknownEnd { offer: offer(call, rig.clock.now().utc), end }
+    UnknownEnd { offer: offer(call, rig.clock.now().utc).into(), end }
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +108,7 @@ async fn ends_of_calls_we_forgot() {
     assert_eq!(rig.kinds(&unseen).len(), 2, "records of the same id are one");
     // Never answered: nothing to ask.
     let never = CallEnd::unanswered(rig.clock.now().utc, 486);
-    let never = UnknownEnd { offer: offer("busy", rig.clock.now().utc), end: never };
+    let never = UnknownEnd { offer: offer("busy", rig.clock.now().utc).into(), end: never };
     let busy = never.offer.session_id.clone();
     rig.driver.unknown_ended(never);
     rig.settle_records().await;
@@ -148,7 +148,7 @@ async fn the_end_of_a_call_that_the_core_still_holds_open() {
     // A new agent that could not restore yet hears of the end first.
     rig.die().await;
     let end = CallEnd { answered: Some(answered), ..CallEnd::normal(rig.clock.now().utc, EndedBy::Caller) };
-    rig.driver.unknown_ended(UnknownEnd { offer: offer("c", answered), end });
+    rig.driver.unknown_ended(UnknownEnd { offer: offer("c", answered).into(), end });
     rig.settle_records().await;
     assert!(rig.finished(&call));
     assert_eq!(rig.balance(), ("99.73".into(), "0".into()));

@@ -6,6 +6,9 @@
 //! same process as the binary wires it by default. The switch is a double in this process: it plays recorded calls with
 //! their own times and ids over the event socket, and obeys. Beside it: what it costs to read the same events and their
 //! fields, by our codec and by the crate freeswitch-esl-tokio. CPU is what the kernel counts for the process (or the thread, of readers).
+//!
+//! Answers are late by what is shared: the agent works in turns of 4 ms, requests are written to the disk and sent each 20 ms. All calls
+//! are between the same two numbers, which the agent then knows: what the numbering plan says of a number that is new takes 0.02 ms more.
 
 mod charged;
 mod double;

@@ -63,9 +63,9 @@ impl Pipeline {
         let (decides, decided) = mpsc::unbounded_channel();
         Self {
             core,
+            stopping: Box::pin(stopping.or_turned_out(caller.clone())),
             caller,
             requests: Some(requests),
-            stopping: Box::pin(stopping.into_stream()),
             decided,
             decides,
             in_work: VecDeque::new(),

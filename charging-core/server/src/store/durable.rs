@@ -1,7 +1,7 @@
 //! The books and the log they are made of, without thread, queue or clock: decide, append, apply, commit, recover.
 //!
-//! The ledger thread does its work through the functions here, with what is queued and the wall clock; [`DurableBooks`] is the
-//! same for whoever brings commands and time along, such as the simulation in `tests`. Refuses nothing by itself: what cannot
+//! What the ledger's and the log's thread do in turns, [`DurableBooks`] does in one, for whoever brings commands and time along,
+//! such as the simulation in `tests`: entries, recovery and snapshots are the same code. Refuses nothing by itself: what cannot
 //! be decided is an outcome, what the disk says is an error.
 
 use std::sync::Arc;
@@ -90,9 +90,8 @@ impl DurableBooks {
 }
 
 /// Appends decided changes to the log's batch and applies them. By an error nothing is changed.
-pub(super) fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Error> {
-    let payload = entry::encode(changes).expect("invariant: changes are plain data");
-    log.append(&payload)?;
+fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Error> {
+    log.append(&entry::append(Vec::new(), changes))?;
     books.apply_all(changes).expect("invariant: what was decided on the books applies to them");
     Ok(())
 }

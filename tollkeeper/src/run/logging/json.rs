@@ -3,27 +3,39 @@
 //! An error is written with all its causes, `outer: inner: innermost`: the cause is what an operator needs, and the
 //! formatter of `tracing-subscriber` writes the outermost only.
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 
 use serde::Serialize;
-use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 pub(super) struct JsonLines;
 
-impl<S> FormatEvent<S, JsonFields> for JsonLines
+/// The fields of a span, written once, when it begins: `,"name":value` each.
+pub(super) struct SpanFields;
+
+impl<'w> FormatFields<'w> for SpanFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line::default();
+        fields.record(&mut line);
+        writer.write_str(&line.text())
+    }
+}
+
+impl<S> FormatEvent<S, SpanFields> for JsonLines
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, SpanFields>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -34,34 +46,42 @@ where
         line.put("level", event.metadata().level().as_str());
         line.put("target", event.metadata().target());
         event.record(&mut line);
+        let text = line.text();
+        write!(writer, "{{{}", text.strip_prefix(',').unwrap_or(&text))?;
         let mut before = ",\"spans\":[";
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<JsonFields>>().map(|fields| fields.fields.as_str());
-            // An object already, written when the span began.
-            let fields =
-                fields.and_then(|text| text.strip_prefix('{')?.strip_suffix('}')).filter(|text| !text.is_empty());
-            let comma = if fields.is_some() { "," } else { "" };
-            write!(line.text, "{before}{{\"name\":\"{}\"{comma}{}}}", span.name(), fields.unwrap_or_default())?;
+            let fields = extensions.get::<FormattedFields<SpanFields>>().map(|fields| fields.fields.as_str());
+            write!(writer, "{before}{{\"name\":\"{}\"{}}}", span.name(), fields.unwrap_or_default())?;
             before = ",";
         }
         let spans_end = if before == "," { "]" } else { "" };
-        writeln!(writer, "{}{spans_end}}}", line.text)
+        writeln!(writer, "{spans_end}}}")
     }
 }
 
-/// The object so far, without its closing brace.
+/// Fields of an object, with a comma before each.
 #[derive(Default)]
 struct Line {
-    text: String,
+    json: Vec<u8>,
 }
 
 impl Line {
     fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
-        let value = serde_json::to_string(value).unwrap_or_else(|error| Value::from(error.to_string()).to_string());
-        let before = if self.text.is_empty() { '{' } else { ',' };
-        // Writing to a String cannot fail.
-        write!(self.text, "{before}{}:{value}", Value::from(name)).unwrap_or_default();
+        self.json.push(b',');
+        self.write(name);
+        self.json.push(b':');
+        self.write(value);
+    }
+
+    /// What is logged are texts, numbers and truth values: nothing that has no JSON.
+    fn write(&mut self, value: &(impl Serialize + ?Sized)) {
+        let written = serde_json::to_writer(&mut self.json, value);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.json)
     }
 }
 
@@ -111,7 +131,7 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex, PoisonError};
 
-    use serde_json::Map;
+    use serde_json::{Map, Value};
     use tracing::{info_span, warn};
 
     use super::*;
@@ -139,7 +159,7 @@ mod tests {
         let written = Written::default();
         let lines = written.clone();
         let subscriber = tracing_subscriber::fmt()
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(SpanFields)
             .event_format(JsonLines)
             .with_writer(move || lines.clone())
             .finish();
