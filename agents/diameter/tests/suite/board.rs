@@ -29,8 +29,7 @@ async fn who_is_connected_and_who_was_refused() {
     assert_eq!((peer.requests, peer.relay, peer.tls), (1, false, false));
     let refused: Vec<_> =
         report.refused.iter().map(|one| (&*one.host, &*one.reason, one.result_code, one.count)).collect();
-    let expected =
-        vec![("evil.example.org", "unknown", Some(3010), 2), ("ocs.example.net", "our_own_name", Some(3010), 1)];
+    let expected = [("evil.example.org", "unknown", Some(3010), 2), ("ocs.example.net", "our_own_name", Some(3010), 1)];
     assert!(refused.len() == 2 && refused.iter().all(|row| expected.contains(row)), "{refused:?}");
     stage.core.set_reachable(true);
     assert_eq!(Told::of(pgw.receive().await).code(), 2001);
