@@ -113,7 +113,7 @@ fn entries_of_other_versions_are_not_guessed() {
 fn what_stands_is_never_cut_off_with_what_is_done() {
     for confirmed in [true, false] {
         let storage = FaultStorage::new();
-        let (mut outbox, _) = Outbox::open(Arc::new(storage.clone())).expect("opens");
+        let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
         if confirmed {
             take(&mut outbox, 1);
         } else {
@@ -134,7 +134,7 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
             }
         }
         drop(outbox);
-        let (_, loaded) = Outbox::open(Arc::new(storage)).expect("opens");
+        let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
         assert_eq!(numbers(&loaded), [1], "confirmed: {confirmed}");
     }
 }
