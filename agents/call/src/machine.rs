@@ -206,8 +206,8 @@ impl CallMachine {
             interims: snapshot.interims,
             recorded_ms: snapshot.recorded_ms,
             recorded_cost: snapshot.recorded_cost,
-            // Without an answer in the snapshot the START may be missing; written twice it has the same id.
-            started: snapshot.answered.is_some(),
+            // The core may have heard of the answer before the START was on disk; written twice it has the same id.
+            started: false,
             pending_stop: false,
         };
         call.release = snapshot.release.map(|cause| Release { cause, attempts: 1 });

@@ -12,10 +12,12 @@ use crate::event::CallEnd;
 use crate::machine::CallMachine;
 
 impl CallMachine {
-    /// START: somebody answered.
+    /// START: somebody answered. It is the first record, also when it is written again after a restart.
     pub(crate) fn start_record(&mut self, answered: UtcMs, effects: &mut Vec<Effect>) {
         self.records.started = true;
+        let next = std::mem::take(&mut self.records.next).max(1);
         let record = self.record(RecordType::Start, 0);
+        self.records.next = next;
         effects.push(Effect::Record(Box::new(CallRecord { answer_time: Some(answered), ..record })));
     }
 

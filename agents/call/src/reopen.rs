@@ -44,8 +44,8 @@ impl CallMachine {
         match snapshot.answered {
             Some(answered) => {
                 call.meter = Some(Meter::stopped(answered, snapshot.held_ms, ending.talked_ms));
-                call.start_record(answered, effects);
                 call.records.next = snapshot.next_record;
+                call.start_record(answered, effects);
                 let waited_ms = now.utc.since(termination.event_time);
                 call.end = Some(Box::new(ending));
                 if waited_ms >= call.settings.final_record_wait_ms {

@@ -52,8 +52,8 @@ const LEFT: &[&str] = &[
     "calledParty.international calledParty.destination",
     "sipData.codec qos.jitter qos.packetLoss qos.latency qos.mos",
     "usage.ratingGroup usage.plmn usage.apn",
-    "usage.delta.inputOctets usage.delta.outputOctets usage.delta.timeMs usage.delta.units",
-    "usage.total.inputOctets usage.total.outputOctets usage.total.timeMs usage.total.units",
+    "usage.delta.inputOctets usage.delta.outputOctets usage.delta.timeMs usage.delta.totalOctets usage.delta.units",
+    "usage.total.inputOctets usage.total.outputOctets usage.total.timeMs usage.total.totalOctets usage.total.units",
     "cost.state cost.currency cost.amount cost.delta cost.perMinuteRate cost.taxAmount cost.taxIncluded",
     "metadata.serverNode",
 ];
