@@ -113,10 +113,10 @@ pub fn refused(core: &CoreArgs, status: &Status) -> anyhow::Error {
     let Some(source) = status.source() else {
         return anyhow!("the charging core at {core} says: {}{remedy}", status.message());
     };
-    // The connection failed, nobody has said anything. With TLS 1.3 a refused client certificate is seen here, not when connecting.
+    // The connection failed, nobody has said anything. With TLS 1.3 a missing client certificate is seen here, not when connecting.
     let why = root(source);
-    let remedy = if why.contains("ertificate") {
-        "; show a certificate that the core's client_ca has signed: --certificate and --key"
+    let remedy = if why.contains("ertificate") || (core.url.starts_with("https:") && core.certificate.is_none()) {
+        "; if the core has a client_ca, show a certificate that it has signed: --certificate and --key"
     } else {
         remedy
     };

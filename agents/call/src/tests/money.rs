@@ -271,7 +271,8 @@ fn example_8_agent_killed_comes_back() {
     sim.expect_balance("0.30", "0.00");
     sim.expect_untimed(
         call,
-        "48.000 -> backstop 7000
+        "48.000 START =0 answer 0.000
+         48.000 -> backstop 7000
          50.000 UPDATE #2 +25000 Threshold asks 30000
          50.000 -> backstop 30000
          70.000 TERMINATION #3 +20000 Final

@@ -82,7 +82,8 @@ fn talking_then_ended_while_away() {
     sim.ended(call);
     sim.expect_untimed(
         call,
-        "40.000 TERMINATION #2 +15000 Final
+        "40.000 START =0 answer 0.000
+         40.000 TERMINATION #2 +15000 Final
          40.000 STOP =1 answer 0.000 end 40.000 talked 40.000 billable 40.000 usage 40000 reason Normal cause 16 cost 0.40
          40.000 finished",
     );
@@ -119,7 +120,8 @@ fn releasing_is_taken_up_again() {
     sim.ended(call);
     sim.expect_untimed(
         call,
-        "28.000 -> release FRAUD attempt 1
+        "28.000 START =0 answer 0.000
+         28.000 -> release FRAUD attempt 1
          30.000 -> release FRAUD attempt 2
          30.500 TERMINATION #2 +5500 Final FRAUD
          30.500 STOP =1 answer 0.000 end 30.500 talked 30.500 billable 31.000 usage 30500 reason Normal release FRAUD \
@@ -128,7 +130,8 @@ fn releasing_is_taken_up_again() {
     );
 }
 
-/// A restored call says nothing by itself until the switch has spoken.
+/// A restored call says nothing by itself until the switch has spoken. Its START is written again: with the same id, so that it
+/// counts once.
 #[test]
 fn it_stands_still_until_the_switch_speaks() {
     let (mut sim, call) = before(true);
@@ -141,7 +144,8 @@ fn it_stands_still_until_the_switch_speaks() {
     sim.alive(call);
     sim.expect_untimed(
         call,
-        "26.000 -> backstop 29000
+        "26.000 START =0 answer 0.000
+         26.000 -> backstop 29000
          26.000 UPDATE #2 +1000 ForcedReauthorisation asks 30000
          26.000 -> backstop 30000",
     );
@@ -161,7 +165,8 @@ fn a_settled_session_still_gets_its_stop() {
     sim.ended(call);
     sim.expect_untimed(
         call,
-        "30.000 STOP =1 answer 0.000 end 30.000 talked 30.000 billable 30.000 usage 30000 reason Normal cause 16 cost 0.30
+        "30.000 START =0 answer 0.000
+         30.000 STOP =1 answer 0.000 end 30.000 talked 30.000 billable 30.000 usage 30000 reason Normal cause 16 cost 0.30
          30.000 finished",
     );
 }
