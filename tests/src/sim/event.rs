@@ -128,8 +128,8 @@ pub(crate) enum AtSwitch {
     Backstop(SessionId, u64),
     /// The list is told.
     List,
-    /// The agent is connected.
-    Connect,
+    /// This life of the agent is connected; one that is over by then is not.
+    Connect(u32),
     /// The connection breaks.
     Break,
     /// The switch is killed.
