@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Operate,
     /// The operator looks for an outcome.
     Chase(u64),
+    /// The core died over it: whoever has an answer to it already asks once more.
+    Unsure(Box<ledger::Command>),
     /// No more new calls, no more faults.
     Evening,
 }

@@ -239,6 +239,7 @@ impl World {
                 self.again(Event::Operate);
             }
             Event::Chase(operation) => self.operator.chase(stage, operation),
+            Event::Unsure(command) => self.operator.unsure(stage, *command),
             Event::Evening => {
                 (stage.faults, self.evening) = (false, true);
                 core.fill_disk(false);
