@@ -314,7 +314,7 @@ impl Agent {
             }
         }
         self.restored = true;
-        stage.after(1, Event::Switch { site: self.site, event: AtSwitch::Connect });
+        stage.after(1, Event::Switch { site: self.site, event: AtSwitch::Connect(self.life) });
         Ok(())
     }
 

@@ -265,7 +265,13 @@ impl Core {
         for body in undecided {
             match body {
                 Body::Charge(request) => auditor.fate_unknown(&Command::Charge(request)),
-                Body::Operate(command) => auditor.fate_unknown(&command),
+                Body::Operate(command) => {
+                    auditor.fate_unknown(&command);
+                    if let Command::Debit(_) = &*command {
+                        // What is refused is not kept under its key. So a late copy may have been taken, and nobody would ask.
+                        stage.after(0, Event::Unsure(command));
+                    }
+                }
                 _ => {}
             }
         }

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Operate,
     /// The operator looks for an outcome.
     Chase(u64),
+    /// The core died over it: whoever has an answer to it already asks once more.
+    Unsure(Box<ledger::Command>),
     /// No more new calls, no more faults.
     Evening,
 }
@@ -128,8 +130,8 @@ pub(crate) enum AtSwitch {
     Backstop(SessionId, u64),
     /// The list is told.
     List,
-    /// The agent is connected.
-    Connect,
+    /// This life of the agent is connected; one that is over by then is not.
+    Connect(u32),
     /// The connection breaks.
     Break,
     /// The switch is killed.

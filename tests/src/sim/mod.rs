@@ -83,7 +83,9 @@ pub fn run(seed: u64, most_steps: u64, pricing: &Arc<TariffPricing>, traced: usi
     let mut trace = world.stage.trace.take().unwrap_or_default();
     let names: Vec<&str> = text.split([' ', ':', '\n']).filter(|word| word.contains('/')).collect();
     // What is about the session in question is worth more than what is about others.
-    let about = |line: &String| names.iter().any(|name| line.split([' ', ':']).any(|word| word == *name));
+    let is_of =
+        |word: &str, name: &str| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let about = |line: &String| names.iter().any(|name| line.split([' ', ':']).any(|word| is_of(word, name)));
     if !names.is_empty() && trace.iter().any(about) {
         let faults = |line: &String| line.contains(" dies ") || line.contains(" dead") || line.contains("clock");
         trace.retain(|line| about(line) || faults(line));

@@ -104,6 +104,13 @@ impl Operator {
         }
     }
 
+    /// Asks again what nobody waits for any more.
+    pub fn unsure(&mut self, stage: &mut Stage, command: Command) {
+        if !self.waiting.values().any(|waiting| *waiting == command) {
+            self.ask(stage, command);
+        }
+    }
+
     fn ask(&mut self, stage: &mut Stage, command: Command) {
         let operation = self.next;
         self.next += 1;

@@ -107,7 +107,7 @@ impl Switch {
                 self.list(stage, false);
                 stage.after(PROOF_MS, Event::Switch { site: self.site, event: AtSwitch::List });
             }
-            AtSwitch::Connect | AtSwitch::Break => {}
+            AtSwitch::Connect(_) | AtSwitch::Break => {}
             AtSwitch::Dies => {
                 stage.tell(|| format!("switch {} is killed", self.site));
                 self.run += 1;

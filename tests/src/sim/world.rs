@@ -239,6 +239,7 @@ impl World {
                 self.again(Event::Operate);
             }
             Event::Chase(operation) => self.operator.chase(stage, operation),
+            Event::Unsure(command) => self.operator.unsure(stage, *command),
             Event::Evening => {
                 (stage.faults, self.evening) = (false, true);
                 core.fill_disk(false);
@@ -331,9 +332,9 @@ impl World {
         let Some(site) = self.sites.get_mut(at) else { return };
         let stage = &mut self.stage;
         match event {
-            AtSwitch::Connect => {
-                if let Some(agent) = &site.agent {
-                    site.switch.connect(stage, agent.life);
+            AtSwitch::Connect(life) => {
+                if site.agent.as_ref().is_some_and(|agent| agent.life == life) {
+                    site.switch.connect(stage, life);
                 }
             }
             AtSwitch::Break => {
@@ -342,7 +343,7 @@ impl World {
                     site.switch.disconnect();
                     stage.after(0, Event::Agent { site: at, life, event: AgentEvent::SwitchLost });
                     let away_ms = stage.roll(100, 60_000);
-                    stage.after(away_ms, Event::Switch { site: at, event: AtSwitch::Connect });
+                    stage.after(away_ms, Event::Switch { site: at, event: AtSwitch::Connect(life) });
                 }
                 self.again(Event::Switch { site: at, event: AtSwitch::Break });
             }

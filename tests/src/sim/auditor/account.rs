@@ -96,7 +96,8 @@ impl Auditor {
             (Command::OpenAccount(open), Outcome::Account(_)) => {
                 let credit = open.create.credit_limit.unwrap_or_default().nanos();
                 let balance = open.first_balance.nanos();
-                let new = Account { balance, credit, blocked: Some(false), ..Account::default() };
+                let operations = BTreeSet::from([open.operation_id.to_string()]);
+                let new = Account { balance, credit, blocked: Some(false), operations, ..Account::default() };
                 self.accounts.entry(id.clone()).or_insert(new);
             }
             (Command::TopUp(transfer) | Command::Debit(transfer), Outcome::Transferred(receipt)) => {

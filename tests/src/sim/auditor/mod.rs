@@ -262,7 +262,31 @@ impl Auditor {
             // The former process settled it as its last deed, and could not tell.
             return self.swept(summary, drawn, now);
         }
-        Ok(())
+        self.last_word(summary, drawn)
+    }
+
+    /// An answer that the former process decided and that is heard only now says what the session cost then, and may have
+    /// overrun then; others may have been decided since, and heard before. Once all are known, the query says which was the last
+    /// word: its cost is the price of all usage, and unless the session expired, one of the answers has said the same.
+    fn last_word(&mut self, summary: &SessionSummary, drawn: &[BalanceDraw]) -> Checked {
+        let id = &summary.session_id;
+        let (Some(session), Some(cost)) = (self.sessions.get(id), summary.cost) else { return Ok(()) };
+        if !session.vague || session.open_fates > 0 {
+            return Ok(());
+        }
+        let same = |answer: &ChargingAnswer| {
+            answer.cost.is_some_and(|told| (told.amount, told.overrun) == (cost.amount, cost.overrun))
+        };
+        let mut answers = self.answered.range((id.clone(), 0)..=(id.clone(), u32::MAX));
+        if session.stage != Stage::Expired && !answers.any(|(_, (_, answer))| same(answer)) {
+            return Err(format!("{id} is said to cost {cost:?}, and no answer said so"));
+        }
+        let (id, drawn) = (id.clone(), draws(drawn));
+        self.change(&id, |session| {
+            (session.told, session.overrun) = (cost.amount.nanos(), cost.overrun.nanos());
+            session.drawn = drawn;
+        });
+        self.agrees(&id, cost.amount.nanos())
     }
 
     /// After a sweep nothing is open that should have ended.
