@@ -41,13 +41,15 @@ unit: ## all tests that need no other program
 	$(CARGO) test --workspace $(UNIT_TESTS)
 	$(CARGO) test --workspace --doc
 
-e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demo (TOLLKEEPER_FREESWITCH=PREFIX: with FreeSWITCH)
+e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demos (TOLLKEEPER_FREESWITCH=PREFIX: with FreeSWITCH)
 	$(CARGO) build -p tollkeeper -p demo
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
+	@$(TARGET)/debug/demo_diameter
 
 sim: ## agents, clients and core in simulated time, with faults and an auditor: SEEDS=200 of them, FROM=0, or one SEED= with its last steps
-	$(CARGO) run --workspace --bin sim -- $(if $(SEED),--seed $(SEED),--from $(or $(FROM),0) --seeds $(or $(SEEDS),200)) $(if $(TRACE),--trace $(TRACE))
+	$(CARGO) build --workspace --bin sim
+	@$(TARGET)/debug/sim $(if $(SEED),--seed $(SEED),--from $(or $(FROM),0) --seeds $(or $(SEEDS),200)) $(if $(TRACE),--trace $(TRACE))
 
 soak: soak-seeds soak-core soak-agent soak-diameter soak-kinesis soak-e2e ## the long runs, one after the other
 

@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(kamailio kamailio-extra-modules kamailio-ims-modules sip-tester tshark python3 python3-venv freediameterd freediameter-extensions)
-commands=(kamailio sipp tshark python3 freeDiameterd)
+packages=(kamailio kamailio-extra-modules kamailio-ims-modules sip-tester tshark python3 python3-venv openssl freediameterd freediameter-extensions)
+commands=(kamailio sipp tshark python3 openssl freeDiameterd)
 tools=${TOLLKEEPER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tollkeeper-tools}
 
 run_as_root() {
