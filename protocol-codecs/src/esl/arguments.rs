@@ -119,10 +119,11 @@ impl<'b> CommandWriter<'b> {
     }
 
     fn check(&mut self, argument: &'static str, text: &str, refused: &[char]) {
-        if text.chars().any(|character| character.is_ascii_control()) {
+        // All bytes of it: looking for the first would be one comparison after the other.
+        if text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()) {
             self.fail(EncodeError::ControlCharacter { command: self.command, argument });
         }
-        if let Some(character) = text.chars().find(|character| refused.contains(character)) {
+        if let Some(character) = refused.iter().copied().find(|character| text.contains(*character)) {
             self.fail(EncodeError::Reserved { command: self.command, argument, character });
         }
     }
@@ -145,5 +146,6 @@ fn expands(text: &str) -> bool {
 
 fn names_module(text: &[u8]) -> bool {
     const MODULE: &[u8] = b"mod_event_socket";
-    text.windows(MODULE.len()).any(|at| at.eq_ignore_ascii_case(MODULE))
+    text.windows(MODULE.len())
+        .any(|at| at.first().is_some_and(|first| first | 0x20 == b'm') && at.eq_ignore_ascii_case(MODULE))
 }

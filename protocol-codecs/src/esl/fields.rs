@@ -1,5 +1,5 @@
-//! The name-value pairs of an event or of a header block, in two heap blocks: one text that holds every name and value
-//! decoded, back to back, and one index into it. Lookups compare a number per field and build nothing.
+//! The name-value pairs of an event or of a header block, in three heap blocks: one text that holds every name and value
+//! decoded, an index into it, and a number for each name. Lookups compare these numbers, sixteen at a time, and build nothing.
 //!
 //! Rules, the same for JSON and plain: names compare without regard to ASCII case and the first of several fields of
 //! one name is meant, because FreeSWITCH itself looks its headers up so (`switch_event_get_header_ptr`).
@@ -7,10 +7,13 @@
 use super::error::MessageError;
 use super::limits::FIELDS_MAX;
 
-/// Name-value pairs in the order of the wire.
-#[derive(Clone, PartialEq, Eq, Default)]
+/// Name-value pairs in the order of the wire. Equal are those with the same pairs.
+#[derive(Clone, Default)]
 pub struct Fields {
+    /// Names and values; between them, what else the message was made of.
     text: String,
+    /// Fingerprint of each entry's name, or [`ELEMENT`]. Apart from the entries, so that a lookup reads nothing else.
+    prints: Vec<u32>,
     entries: Vec<Entry>,
 }
 
@@ -24,37 +27,69 @@ pub enum Value<'a> {
 }
 
 /// The elements of an array, in order.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Elements<'a> {
     text: &'a str,
     entries: &'a [Entry],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Fingerprint of the name, or [`ELEMENT`].
-    print: u32,
-    /// Where the name begins; the value follows it.
-    name: u32,
-    value: u32,
-    end: u32,
+    name: Span,
+    value: Span,
+}
+
+/// A part of the text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    from: u32,
+    to: u32,
+}
+
+impl Span {
+    /// `None`: further than a message is long.
+    pub fn new(from: usize, to: usize) -> Option<Self> {
+        Some(Self { from: u32::try_from(from).ok()?, to: u32::try_from(to).ok()? })
+    }
+
+    fn of(self, text: &str) -> Option<&str> {
+        text.get(usize::try_from(self.from).ok()?..usize::try_from(self.to).ok()?)
+    }
 }
 
 /// Marks an element of the array whose entry stands before it. No name has this fingerprint.
 const ELEMENT: u32 = 0;
+/// Fingerprints compared in one go.
+const ROW: usize = 16;
 
 impl Fields {
     /// Fields, arrays counted once.
     pub fn count(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.print != ELEMENT).count()
+        self.prints.iter().filter(|print| **print != ELEMENT).count()
     }
 
     /// The value of the first field called `prefix` + `name`.
     pub fn value(&self, prefix: &str, name: &str) -> Option<Value<'_>> {
         let print = fingerprint(prefix, name);
-        let candidates = self.entries.iter().enumerate().filter(|(_, entry)| entry.print == print);
-        let mut named = candidates.filter(|(_, entry)| self.is_called(entry, prefix, name));
-        named.next().and_then(|(position, entry)| self.value_at(position, entry))
+        let (rows, rest) = self.prints.as_chunks::<ROW>();
+        let mut first = 0_usize;
+        for row in rows {
+            // Without a way out in the middle, which would make it one comparison after the other.
+            if row.iter().fold(false, |found, other| found | (*other == print))
+                && let Some(position) = self.called(first, row, print, prefix, name)
+            {
+                return self.value_at(position);
+            }
+            first = first.wrapping_add(ROW);
+        }
+        self.value_at(self.called(first, rest, print, prefix, name)?)
+    }
+
+    /// The position of the first of these entries that is called so.
+    fn called(&self, first: usize, prints: &[u32], print: u32, prefix: &str, name: &str) -> Option<usize> {
+        let candidates = prints.iter().enumerate().filter(|(_, other)| **other == print);
+        let mut positions = candidates.map(|(offset, _)| first.wrapping_add(offset));
+        positions.find(|position| self.is_called(*position, prefix, name))
     }
 
     /// The text of the first field of that name; absent for an array.
@@ -67,40 +102,39 @@ impl Fields {
 
     /// Every field in the order of the wire.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        let named = self.entries.iter().enumerate().filter(|(_, entry)| entry.print != ELEMENT);
-        named.filter_map(|(position, entry)| {
-            Some((self.slice(entry.name, entry.value)?, self.value_at(position, entry)?))
-        })
+        let named = self.prints.iter().zip(&self.entries).enumerate().filter(|(_, (print, _))| **print != ELEMENT);
+        named.filter_map(|(position, (_, entry))| Some((entry.name.of(&self.text)?, self.value_at(position)?)))
     }
 
-    /// Bytes of names and values.
-    pub fn text_bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    fn value_at(&self, position: usize, entry: &Entry) -> Option<Value<'_>> {
-        let after = self.entries.get(position.saturating_add(1)..)?;
-        let elements = after.iter().take_while(|entry| entry.print == ELEMENT).count();
+    fn value_at(&self, position: usize) -> Option<Value<'_>> {
+        let next = position.saturating_add(1);
+        let elements = self.prints.get(next..)?.iter().take_while(|print| **print == ELEMENT).count();
         if elements == 0 {
-            return self.slice(entry.value, entry.end).map(Value::Text);
+            return self.entries.get(position)?.value.of(&self.text).map(Value::Text);
         }
-        Some(Value::Array(Elements { text: &self.text, entries: after.get(..elements)? }))
+        let entries = self.entries.get(next..)?.get(..elements)?;
+        Some(Value::Array(Elements { text: &self.text, entries }))
     }
 
-    fn is_called(&self, entry: &Entry, prefix: &str, name: &str) -> bool {
-        let parts = self.slice(entry.name, entry.value).and_then(|full| full.split_at_checked(prefix.len()));
+    fn is_called(&self, position: usize, prefix: &str, name: &str) -> bool {
+        let full = self.entries.get(position).and_then(|entry| entry.name.of(&self.text));
+        let parts = full.and_then(|full| full.split_at_checked(prefix.len()));
         parts.is_some_and(|(head, tail)| head.eq_ignore_ascii_case(prefix) && tail.eq_ignore_ascii_case(name))
     }
+}
 
-    fn slice(&self, from: u32, to: u32) -> Option<&str> {
-        slice(&self.text, from, to)
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
+
+impl Eq for Fields {}
 
 impl std::fmt::Debug for Fields {
     /// Counts only: names of variables and every value may be a subscriber's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Fields({} fields, {} bytes)", self.count(), self.text.len())
+        write!(f, "Fields({} fields)", self.count())
     }
 }
 
@@ -113,9 +147,17 @@ impl<'a> Elements<'a> {
     /// The elements.
     pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let text = self.text;
-        self.entries.iter().filter_map(move |entry| slice(text, entry.value, entry.end))
+        self.entries.iter().filter_map(move |entry| entry.value.of(text))
     }
 }
+
+impl PartialEq for Elements<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Elements<'_> {}
 
 impl std::fmt::Debug for Elements<'_> {
     /// The number only: an element may be a subscriber's number.
@@ -133,22 +175,29 @@ pub struct FieldsBuilder {
 impl FieldsBuilder {
     /// Room for a body of that many bytes: recorded events have 24 to 40 a field.
     pub fn for_body(body_bytes: usize) -> Self {
-        let entries = Vec::with_capacity((body_bytes / 24).min(FIELDS_MAX));
-        Self { fields: Fields { text: String::with_capacity(body_bytes), entries } }
+        let fields = (body_bytes / 24).min(FIELDS_MAX);
+        let (prints, entries) = (Vec::with_capacity(fields), Vec::with_capacity(fields));
+        Self { fields: Fields { text: String::with_capacity(body_bytes), prints, entries } }
+    }
+
+    /// For fields that stand in this body as they are: see [`Self::name_at`].
+    pub fn over(body: &str) -> Self {
+        // What was escaped is written again behind it.
+        let mut builder = Self::for_body(body.len().saturating_add(body.len() / 8));
+        builder.fields.text.push_str(body);
+        builder
     }
 
     /// Begins a field; its value is what is pushed until [`Self::end_text`].
     pub fn begin(&mut self, name: &str) -> Result<(), MessageError> {
-        let start = self.position()?;
+        let start = self.written();
         self.fields.text.push_str(name);
-        let value = self.position()?;
-        self.add(Entry { print: fingerprint("", name), name: start, value, end: value })
+        self.add(fingerprint("", name), start, self.written())
     }
 
-    /// Begins an element of the array that the last [`Self::begin`] named.
+    /// Begins an element of the array that the last [`Self::begin`] or [`Self::name_at`] named.
     pub fn begin_element(&mut self) -> Result<(), MessageError> {
-        let start = self.position()?;
-        self.add(Entry { print: ELEMENT, name: start, value: start, end: start })
+        self.add(ELEMENT, self.written(), self.written())
     }
 
     /// Appends to the value that was begun last.
@@ -158,17 +207,40 @@ impl FieldsBuilder {
 
     /// Ends the value that was begun last.
     pub fn end_text(&mut self) -> Result<(), MessageError> {
-        let end = self.position()?;
+        let end = u32::try_from(self.written()).map_err(|_| TOO_MANY)?;
         if let Some(entry) = self.fields.entries.last_mut() {
-            entry.end = end;
+            entry.value.to = end;
         }
         Ok(())
     }
 
+    /// Begins a field whose name is there in the text; its value is told by [`Self::value_at`], or elements.
+    pub fn name_at(&mut self, name: Span) -> Result<(), MessageError> {
+        let print = fingerprint("", name.of(&self.fields.text).unwrap_or_default());
+        self.push_entry(print, Entry { name, value: Span::default() })
+    }
+
+    /// The value of the field begun last.
+    pub fn value_at(&mut self, value: Span) {
+        if let Some(entry) = self.fields.entries.last_mut() {
+            entry.value = value;
+        }
+    }
+
+    /// An element of the array that was begun last.
+    pub fn element_at(&mut self, value: Span) -> Result<(), MessageError> {
+        self.push_entry(ELEMENT, Entry { name: Span::default(), value })
+    }
+
+    /// Where the next [`Self::push`] begins, in bytes.
+    pub fn written(&self) -> usize {
+        self.fields.text.len()
+    }
+
     /// Takes the field begun last back: what it holds means "absent".
     pub fn drop_last(&mut self) {
-        if let Some(entry) = self.fields.entries.pop() {
-            let start = usize::try_from(entry.name).unwrap_or(usize::MAX);
+        if let (Some(entry), Some(_)) = (self.fields.entries.pop(), self.fields.prints.pop()) {
+            let start = usize::try_from(entry.name.from).unwrap_or(usize::MAX);
             self.fields.text.truncate(start);
         }
     }
@@ -178,22 +250,22 @@ impl FieldsBuilder {
         self.fields
     }
 
-    fn add(&mut self, entry: Entry) -> Result<(), MessageError> {
+    fn add(&mut self, print: u32, name: usize, value: usize) -> Result<(), MessageError> {
+        let (name, value) = (Span::new(name, value).ok_or(TOO_MANY)?, Span::new(value, value).ok_or(TOO_MANY)?);
+        self.push_entry(print, Entry { name, value })
+    }
+
+    fn push_entry(&mut self, print: u32, entry: Entry) -> Result<(), MessageError> {
         if self.fields.entries.len() >= FIELDS_MAX {
-            return Err(MessageError::TooManyFields { limit: FIELDS_MAX });
+            return Err(TOO_MANY);
         }
+        self.fields.prints.push(print);
         self.fields.entries.push(entry);
         Ok(())
     }
-
-    fn position(&self) -> Result<u32, MessageError> {
-        u32::try_from(self.fields.text.len()).map_err(|_| MessageError::TooManyFields { limit: FIELDS_MAX })
-    }
 }
 
-fn slice(text: &str, from: u32, to: u32) -> Option<&str> {
-    text.get(usize::try_from(from).ok()?..usize::try_from(to).ok()?)
-}
+const TOO_MANY: MessageError = MessageError::TooManyFields { limit: FIELDS_MAX };
 
 /// A number of the name's length and last eight bytes, the same for upper and lower case and never [`ELEMENT`]. The
 /// names of one event differ mostly at the end (`Caller-Channel-...-Time`, `variable_...`).

@@ -1,5 +1,6 @@
 //! The body of `text/event-json`: one flat object whose values are texts or arrays of texts. Read straight into
-//! [`Fields`]; no map, no text of its own per field.
+//! [`Fields`]; no map, no text of its own per field. [`flat`](super::flat) reads what FreeSWITCH writes; what it leaves is read
+//! here, by any JSON's rules, and what is wrong with it is told.
 //!
 //! Bytes that are not UTF-8 (FreeSWITCH passes SIP headers through unchecked) are replaced before the parser sees them.
 //! A whole number or a truth value is kept as its text; any other number, `null`, an empty array and an object are absent:
@@ -19,13 +20,20 @@ pub fn fields(json: &[u8]) -> Result<(Fields, bool), MessageError> {
     // The check alone reads words of bytes, the replacement each byte.
     let text = std::str::from_utf8(json).map_or_else(|_| String::from_utf8_lossy(json), Cow::Borrowed);
     let lossy_utf8 = matches!(text, Cow::Owned(_));
+    match super::flat::fields(&text) {
+        Some(fields) => Ok((fields, lossy_utf8)),
+        None => Ok((any_json(&text)?, lossy_utf8)),
+    }
+}
+
+fn any_json(text: &str) -> Result<Fields, MessageError> {
     let mut reading = Reading { builder: FieldsBuilder::for_body(text.len()), fault: None };
-    let mut parser = serde_json::Deserializer::from_str(&text);
+    let mut parser = serde_json::Deserializer::from_str(text);
     let parsed = parser.deserialize_map(Object(&mut reading)).and_then(|()| parser.end());
     match (reading.fault, parsed) {
         (Some(fault), _) => Err(fault),
         (None, Err(error)) => Err(not_json(&error)),
-        (None, Ok(())) => Ok((reading.builder.finish(), lossy_utf8)),
+        (None, Ok(())) => Ok(reading.builder.finish()),
     }
 }
 
@@ -182,3 +190,7 @@ impl Visitor<'_> for Element<'_> {
         self.0.keep(ended)
     }
 }
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

@@ -16,8 +16,8 @@ pub const BODY_BYTES_MAX: usize = 16_777_216;
 /// known.
 pub const LENGTH_DIGITS_MAX: usize = 8;
 
-/// Most fields of one event, elements of arrays counted. Recorded events have 60 to 330; each costs 16 bytes of index,
-/// so this bounds the index of one event to 1 MiB whatever its body is made of.
+/// Most fields of one event, elements of arrays counted. Recorded events have 60 to 330; each costs 20 bytes of index,
+/// so this bounds the index of one event to 1.25 MiB whatever its body is made of.
 pub const FIELDS_MAX: usize = 65_536;
 
 /// Most rows taken from one `show channels as json`. FreeSWITCH is not run with more sessions (its default is 1,000).

@@ -12,7 +12,7 @@
 //! something else ([`EncodeError`]).
 //!
 //! Layers: [`FrameScanner`] finds frames in bytes it does not own; [`Frame::decode`] reads one; [`EslCodec`] joins both
-//! for `tokio_util`. [`Event`] is two heap blocks whatever it holds, its lookups build nothing. [`SwitchCodec`] is
+//! for `tokio_util`. [`Event`] is three heap blocks whatever it holds, its lookups build nothing. [`SwitchCodec`] is
 //! FreeSWITCH's end, for doubles. Callers: the FreeSWITCH agent and its tests.
 //!
 //! # For the agent's author
@@ -59,6 +59,7 @@ mod double;
 mod error;
 mod event;
 mod fields;
+mod flat;
 mod frame;
 mod json;
 mod names;
