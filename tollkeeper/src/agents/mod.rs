@@ -109,4 +109,4 @@ impl AgentPlace<'_> {
 }
 
 /// Far below what a caller notices, whose ringing tone is seconds away; requests of a busy switch are sent and carried out together.
-const CALLERS_WAIT_MS: u64 = 20;
+const CALLERS_WAIT_MS: u64 = 25;

@@ -260,7 +260,7 @@ impl Default for JournalConfig {
             segment_bytes: options.segment_bytes,
             queue_records: options.queue_records,
             queue_bytes: options.queue_bytes,
-            sync_interval: ConfigDuration::from_ms(50),
+            sync_interval: ConfigDuration::from_ms(100),
             recent_ids: options.recent_ids,
             space_interval: options.space_interval,
         }

@@ -97,7 +97,7 @@ fn left_of(begun: Option<Instant>, now: Instant) -> Duration {
 }
 
 /// Some of them are in the time that a caller waits for the answer, which is far below what he notices.
-const TURN: Duration = Duration::from_millis(4);
+const TURN: Duration = Duration::from_millis(6);
 const NAME: &str = "agents";
 const STARTING: &str = "starting the agents' threads";
 
