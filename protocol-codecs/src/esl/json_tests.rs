@@ -56,8 +56,10 @@ fn no_recorded_event_needs_the_general_parser() {
 
 #[test]
 fn everything_else_is_left() {
-    let control = "{\"a\":\"\u{1f}\"}";
+    let (control, long) = ("{\"a\":\"\u{1f}\"}", "{\"a\":\"a tab \t in the middle of a text\"}");
     for body in [
+        control,
+        long,
         "",
         "{",
         "[]",
@@ -81,7 +83,6 @@ fn everything_else_is_left() {
         "{\"a\":\"b\\\"}",
         r#"{"a":"\u0041"}"#,
         r#"{"a":"\x"}"#,
-        control,
     ] {
         assert_eq!(super::super::flat::fields(body), None, "{body}");
     }
