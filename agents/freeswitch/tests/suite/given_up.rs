@@ -31,9 +31,13 @@ async fn a_leg_of_an_emergency_call_that_was_given_up_is_left_alone() {
 /// No leg rings for twice the longest time of ringing: a channel of that name is another by then.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_given_up_is_forgotten() {
-    for (later_ms, ended) in [(15_000, true), (45_000, false)] {
-        let change: fn(&mut agent_freeswitch::FreeswitchConfig) =
-            |config| config.calls.maximum_ring = ConfigDuration::from_s(10);
+    let ten: fn(&mut agent_freeswitch::FreeswitchConfig) =
+        |config| config.calls.maximum_ring = ConfigDuration::from_s(10);
+    for (change, later_ms, ended) in [
+        (ten, 15_000, true),
+        (ten, 45_000, false),
+        (|config| config.calls.maximum_ring = ConfigDuration::from_s(60), 45_000, true),
+    ] {
         let (mut stage, mut a) = (stage("10.00", change).await, Call::new("a"));
         a.parks(&mut stage).await;
         a.is_routed(&mut stage).await;
