@@ -37,11 +37,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Adds the changes of one decision; `false`: there is no room for them, commit first.
+    /// Adds the changes of one decision, and says what they take; `None`: there is no room for them, commit first.
     ///
     /// # Errors
     /// When they would never fit.
-    pub(super) fn add(&mut self, changes: &[Change]) -> Result<bool, CoreError> {
+    pub(super) fn add(&mut self, changes: &[Change]) -> Result<Option<u64>, CoreError> {
         let before = self.entries.len();
         self.entries = entry::append(std::mem::take(&mut self.entries), changes);
         let bytes = self.entries.len() - before;
@@ -50,14 +50,14 @@ impl Batch {
         if bytes > MAX_RECORD_BYTES || !fits {
             self.entries.truncate(before);
             let too_long = bytes > MAX_RECORD_BYTES || self.ends.is_empty();
-            return if too_long { Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES }) } else { Ok(false) };
+            return if too_long { Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES }) } else { Ok(None) };
         }
         self.ends.push(self.entries.len());
         self.notices.extend(changes.iter().filter_map(|change| match change {
             Change::Notified { client_id, notification } => Some((client_id.clone(), notification.clone())),
             _ => None,
         }));
-        Ok(true)
+        Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
     }
 
     pub(super) fn answer(&mut self, reply: Reply, outcome: Decided, command: Command) {
