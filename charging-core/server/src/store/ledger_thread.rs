@@ -156,6 +156,7 @@ impl LedgerThread {
                 self.schedule.log_octets += octets;
                 let applied = self.books.apply_all(&decision.changes);
                 applied.expect("invariant: what was decided on the books applies to them");
+                batch.applied(decision.changes);
             }
             batch.commands += 1;
             return Ok(decision.outcome);

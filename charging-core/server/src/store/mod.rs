@@ -35,7 +35,7 @@ use crate::pricing::TariffPricing;
 use crate::tariffs::{TariffError, Tariffs};
 pub use durable::DurableBooks;
 pub use hub::Subscription;
-pub(crate) use reply::Reply;
+pub(crate) use reply::{Reply, Told};
 
 /// Why the core cannot start, or cannot do a command now.
 #[derive(Debug, thiserror::Error)]
