@@ -11,11 +11,13 @@ use crate::error::{Error, Reason};
 use crate::format::{FORMAT_VERSION, HeaderFault, check_version, u32_at, u64_at};
 use crate::position::Position;
 use crate::segment::{UNFINISHED_SUFFIX, offset_of, segment_base};
-use crate::storage::{Operation, Storage, is_no_space};
+use crate::storage::{Operation, Storage, StorageFile, is_no_space};
 
 const MAGIC: &[u8; 7] = b"tollsnp";
 const HEADER_BYTES: usize = 20;
 const UNFINISHED: &str = ".tmp";
+/// Some milliseconds of a disk.
+const PIECE_BYTES: usize = 4 << 20;
 
 /// Replaces the snapshot `name` in the directory of `storage` with `content`, durably. Snapshots may live beside a log.
 ///
@@ -36,16 +38,30 @@ pub fn write_snapshot(storage: &dyn Storage, name: &str, content: &[u8]) -> Resu
         _ => Error::io(operation, storage.path(&unfinished), source),
     };
     let file = storage.create(&unfinished).map_err(|e| fail(Operation::Create, e))?;
-    let written = file.write_at(&header(content), 0).and_then(|()| file.write_at(content, offset_of(HEADER_BYTES)));
-    if let Err(source) = written {
+    if let Err((operation, source)) = write_in_pieces(&*file, content) {
         drop(file);
-        // Half a snapshot would keep the space that is missing.
-        storage.remove(&unfinished).map_err(|e| fail(Operation::Remove, e))?;
-        return Err(fail(Operation::Write, source));
+        if operation == Operation::Write {
+            // Half a snapshot would keep the space that is missing.
+            storage.remove(&unfinished).map_err(|e| fail(Operation::Remove, e))?;
+        }
+        return Err(fail(operation, source));
     }
-    file.sync_data().map_err(|e| fail(Operation::Sync, e))?;
     storage.rename(&unfinished, name).map_err(|e| fail(Operation::Rename, e))?;
     storage.sync_dir().map_err(|e| fail(Operation::SyncDir, e))
+}
+
+/// Header and content, each piece on the disk before the next: a log on the same disk waits for one piece and not for all.
+fn write_in_pieces(file: &dyn StorageFile, content: &[u8]) -> Result<(), (Operation, io::Error)> {
+    file.write_at(&header(content), 0).map_err(|e| (Operation::Write, e))?;
+    let mut offset = HEADER_BYTES;
+    for piece in content.chunks(PIECE_BYTES) {
+        if offset > HEADER_BYTES {
+            file.sync_data().map_err(|e| (Operation::Sync, e))?;
+        }
+        file.write_at(piece, offset_of(offset)).map_err(|e| (Operation::Write, e))?;
+        offset += piece.len();
+    }
+    file.sync_data().map_err(|e| (Operation::Sync, e))
 }
 
 /// The content of the snapshot `name`; `None` when there is none.

@@ -24,6 +24,11 @@ macro_rules! text_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// True for copies of one another, which share their text. Others may be equal all the same.
+            pub fn shares_text(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0)
+            }
         }
 
         impl From<&str> for $name {

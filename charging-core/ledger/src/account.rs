@@ -150,5 +150,7 @@ pub(crate) fn remember(history: &mut VecDeque<Movement>, movement: Movement) {
     if history.len() >= HISTORY_LENGTH {
         history.pop_front();
     }
+    // There are millions of these, and few grow: no room for more than is needed.
+    history.reserve_exact(1);
     history.push_back(movement);
 }

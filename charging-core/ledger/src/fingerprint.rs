@@ -27,6 +27,14 @@ impl Fingerprint {
         Self(hash.0)
     }
 
+    pub(crate) const fn to_octets(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    pub(crate) const fn from_octets(octets: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(octets))
+    }
+
     pub(crate) const fn low_half(self) -> u64 {
         (self.0 ^ (self.0 >> 64)) as u64
     }

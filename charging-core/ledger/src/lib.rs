@@ -14,6 +14,7 @@ mod books;
 mod change;
 mod command;
 mod decide;
+mod few;
 mod fingerprint;
 mod index;
 mod names;

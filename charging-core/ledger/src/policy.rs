@@ -5,12 +5,11 @@
 //! account's tenant ([`crate::Pricing::day_of`]). Costs are counted from when a limit of that kind first applies to
 //! the account, in every charging mode; what open sessions may still use of their grants counts, too.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 use types::{Currency, Money, UtcMs};
 
 use crate::balance::has_prefix;
+use crate::few::Few;
 
 /// Limits for accounts that have none of their own, and the classes of destinations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,12 +205,12 @@ impl DestinationClass {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Activity {
     /// Cost by minute (since 1970), oldest first; at most an hour of them.
-    minutes: VecDeque<(i64, Money)>,
+    minutes: Few<(i64, Money)>,
     /// The tenant's day that `day_cost` is of.
     day: i64,
     day_cost: Money,
     /// When sessions began, oldest first; at most a minute of them.
-    starts: VecDeque<UtcMs>,
+    starts: Few<UtcMs>,
 }
 
 impl Activity {
@@ -219,7 +218,7 @@ impl Activity {
     pub fn count(&mut self, at: UtcMs, day: i64, cost: Money, started: bool) {
         let minute = minute_of(at);
         if !cost.is_zero() {
-            match self.minutes.iter_mut().find(|(known, _)| *known == minute) {
+            match self.minutes.as_mut_slice().iter_mut().find(|(known, _)| *known == minute) {
                 Some((_, sum)) => *sum += cost,
                 None => {
                     let place = self.minutes.iter().rposition(|(known, _)| *known < minute).map_or(0, |at| at + 1);
@@ -235,7 +234,7 @@ impl Activity {
         self.day_cost += cost;
         if started {
             self.starts.retain(|start| is_in_minute(*start, at) || *start > at);
-            self.starts.push_back(at);
+            self.starts.push(at);
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the ledger needs to know about prices. The server implements [`Pricing`] over the rating crate; the ledger
 //! never sees a tariff.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use types::charging::Service;
 use types::{Currency, ErrorClass, Money, Number, Tenant, UtcMs};
@@ -27,9 +29,9 @@ pub struct RateQuery {
     /// What is sold; decides the unit of every usage: milliseconds, octets, or messages and events.
     pub service: Service,
     /// The rating category, such as `call`.
-    pub category: Box<str>,
+    pub category: Arc<str>,
     /// The rating subject; the account's id unless the request named one.
-    pub subject: Box<str>,
+    pub subject: Arc<str>,
     /// The called party; absent for services that call nobody.
     pub destination: Option<Number>,
     /// The rating group; 0 for voice.

@@ -6,7 +6,7 @@ use types::{ClientId, Currency, Money, SessionId, UtcMs};
 
 use crate::account::AccountKey;
 use crate::pricing::RateKey;
-use crate::stored_answer::StoredAnswer;
+use crate::stored_answer::{StoredAnswer, StoredAnswers};
 
 /// Most usage of one group in one session, in its unit: 2^50 (35 000 years, a petabyte). More is refused, so that
 /// prices stay far inside `i128`.
@@ -54,6 +54,9 @@ pub(crate) struct Session {
     pub client_id: ClientId,
     /// Absent when the payer was unknown and the session denied.
     pub account: Option<AccountKey>,
+    /// Where that account is.
+    #[serde(skip)]
+    pub payer: Payer,
     /// The account's currency.
     pub currency: Option<Currency>,
     pub mode: ChargingMode,
@@ -73,15 +76,26 @@ pub(crate) struct Session {
     pub cut: bool,
     pub overrun: Money,
     pub groups: Vec<Group>,
-    /// By request number.
-    pub answers: Vec<StoredAnswer>,
+    pub answers: StoredAnswers,
     pub client_state: Box<[u8]>,
 }
 
+/// The number of a session's account, as far as it was looked up since the books were read. Says nothing that the account's key
+/// does not, so all are equal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Payer(pub Option<u32>);
+
+impl PartialEq for Payer {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Payer {}
+
 impl Session {
-    pub fn answer(&self, request_number: u32) -> Option<&StoredAnswer> {
-        let at = self.answers.binary_search_by_key(&request_number, |answer| answer.request_number).ok()?;
-        self.answers.get(at)
+    pub fn answer(&self, request_number: u32) -> Option<StoredAnswer<'_>> {
+        self.answers.find(request_number)
     }
 
     pub fn charged(&self) -> Money {

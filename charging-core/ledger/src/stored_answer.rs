@@ -1,19 +1,23 @@
-//! An answer as it is kept for copies of its request. There are millions, and hardly one is ever asked for: each is packed into
-//! a few dozen octets, without what its session says already.
+//! The answers of a session as they are kept for copies of its requests. There are millions, and hardly one is ever asked for: they
+//! are packed into one piece of memory, some 70 octets each, without what their session says already.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::charging::{ChargingAnswer, Cost, FailureHandling, Notification, ResultCode, UnitAnswer};
 use types::{Money, SessionId};
 
 use crate::fingerprint::Fingerprint;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Whole", into = "Whole")]
-pub(crate) struct StoredAnswer {
+/// By request number, one behind the other: the number, the fingerprint, the length of the rest, and the rest.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct StoredAnswers(Box<[u8]>);
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredAnswer<'s> {
     pub request_number: u32,
     pub fingerprint: Fingerprint,
     /// [`Rest`] in postcard.
-    packed: Box<[u8]>,
+    packed: &'s [u8],
 }
 
 /// What is packed.
@@ -57,18 +61,14 @@ struct Whole {
     notifications: Vec<Notification>,
 }
 
-impl Packing<'_> {
-    fn pack(&self) -> Box<[u8]> {
-        let mut room = [0; USUAL_OCTETS];
-        if let Ok(packed) = postcard::to_slice(self, &mut room) {
-            return Box::from(&*packed);
-        }
-        postcard::to_extend(self, Vec::new()).expect("invariant: an answer is plain data").into()
+impl StoredAnswers {
+    /// The one to a request.
+    pub fn find(&self, request_number: u32) -> Option<StoredAnswer<'_>> {
+        self.iter().find(|stored| stored.request_number == request_number)
     }
-}
 
-impl StoredAnswer {
-    pub fn new(fingerprint: Fingerprint, answer: &ChargingAnswer) -> Self {
+    /// Keeps an answer, if there is none under its number.
+    pub fn keep(&mut self, fingerprint: Fingerprint, answer: &ChargingAnswer) {
         let packing = Packing {
             result_code: answer.result_code,
             failure_handling: answer.failure_handling,
@@ -79,9 +79,57 @@ impl StoredAnswer {
             remaining_balance: answer.remaining_balance,
             notifications: &answer.notifications,
         };
-        Self { request_number: answer.request_number, fingerprint, packed: packing.pack() }
+        self.pack(answer.request_number, fingerprint, &packing);
     }
 
+    fn pack(&mut self, request_number: u32, fingerprint: Fingerprint, packing: &Packing<'_>) {
+        let before = self.iter().take_while(|stored| stored.request_number < request_number);
+        let place: usize = before.map(|stored| stored.octets()).sum();
+        let (before, after) = self.0.split_at_checked(place).unwrap_or((&self.0, &[]));
+        if split(after).is_some_and(|(stored, _)| stored.request_number == request_number) {
+            return;
+        }
+        let mut room = [0; USUAL_OCTETS];
+        let long;
+        let packed = match postcard::to_slice(packing, &mut room) {
+            Ok(packed) => &*packed,
+            Err(_) => {
+                long = postcard::to_extend(packing, Vec::new()).expect("invariant: an answer is plain data");
+                &long
+            }
+        };
+        let length = u32::try_from(packed.len()).expect("invariant: an answer fits into a log record");
+        let mut all = Vec::with_capacity(self.0.len() + HEAD_OCTETS + packed.len());
+        all.extend_from_slice(before);
+        all.extend_from_slice(&request_number.to_le_bytes());
+        all.extend_from_slice(&fingerprint.to_octets());
+        all.extend_from_slice(&length.to_le_bytes());
+        all.extend_from_slice(packed);
+        all.extend_from_slice(after);
+        self.0 = all.into();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = StoredAnswer<'_>> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (stored, after) = split(rest)?;
+            rest = after;
+            Some(stored)
+        })
+    }
+}
+
+/// The first one and the others.
+fn split(octets: &[u8]) -> Option<(StoredAnswer<'_>, &[u8])> {
+    let (number, rest) = octets.split_first_chunk::<4>()?;
+    let (fingerprint, rest) = rest.split_first_chunk::<16>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (packed, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let fingerprint = Fingerprint::from_octets(*fingerprint);
+    Some((StoredAnswer { request_number: u32::from_le_bytes(*number), fingerprint, packed }, rest))
+}
+
+impl StoredAnswer<'_> {
     /// The answer as it was given.
     pub fn restore(&self, session_id: &SessionId) -> ChargingAnswer {
         let rest = self.rest();
@@ -101,33 +149,19 @@ impl StoredAnswer {
         }
     }
 
+    const fn octets(&self) -> usize {
+        HEAD_OCTETS + self.packed.len()
+    }
+
     fn rest(&self) -> Rest {
-        postcard::from_bytes(&self.packed).expect("invariant: packed by this process")
+        postcard::from_bytes(self.packed).expect("invariant: packed by this process")
     }
-}
 
-impl From<Whole> for StoredAnswer {
-    fn from(whole: Whole) -> Self {
-        let packing = Packing {
-            result_code: whole.result_code,
-            failure_handling: whole.failure_handling,
-            session_failover: whole.session_failover,
-            low_balance: whole.low_balance,
-            units: &whole.units,
-            cost: whole.cost,
-            remaining_balance: whole.remaining_balance,
-            notifications: &whole.notifications,
-        };
-        Self { request_number: whole.request_number, fingerprint: whole.fingerprint, packed: packing.pack() }
-    }
-}
-
-impl From<StoredAnswer> for Whole {
-    fn from(stored: StoredAnswer) -> Self {
-        let rest = stored.rest();
-        Self {
-            request_number: stored.request_number,
-            fingerprint: stored.fingerprint,
+    fn whole(&self) -> Whole {
+        let rest = self.rest();
+        Whole {
+            request_number: self.request_number,
+            fingerprint: self.fingerprint,
             result_code: rest.result_code,
             failure_handling: rest.failure_handling,
             session_failover: rest.session_failover,
@@ -140,6 +174,40 @@ impl From<StoredAnswer> for Whole {
     }
 }
 
+impl std::fmt::Debug for StoredAnswers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for StoredAnswers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.iter().map(|stored| stored.whole()).collect::<Vec<_>>().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredAnswers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = Self::default();
+        for whole in Vec::<Whole>::deserialize(deserializer)? {
+            let packing = Packing {
+                result_code: whole.result_code,
+                failure_handling: whole.failure_handling,
+                session_failover: whole.session_failover,
+                low_balance: whole.low_balance,
+                units: &whole.units,
+                cost: whole.cost,
+                remaining_balance: whole.remaining_balance,
+                notifications: &whole.notifications,
+            };
+            all.pack(whole.request_number, whole.fingerprint, &packing);
+        }
+        Ok(all)
+    }
+}
+
+/// Number, fingerprint and length.
+const HEAD_OCTETS: usize = 24;
 /// An answer for one group takes some 60.
 const USUAL_OCTETS: usize = 256;
 
@@ -172,19 +240,32 @@ mod tests {
             session_id: SessionId::from("another"),
             kind: NotificationKind::Reauthorize,
         };
-        // The last one takes more than the usual room.
-        for count in [0, 1, 40] {
-            let answer = ChargingAnswer {
-                units: (0..count).map(unit).collect(),
-                notifications: (0..count).map(notification).collect(),
-                remaining_balance: Some(Money::LIMIT),
-                low_balance: true,
-                ..ChargingAnswer::refusal(SessionId::from("s"), 9, ResultCode::SUCCESS)
-            };
-            let stored = StoredAnswer::new(Fingerprint::of(|_| {}), &answer);
-            assert_eq!(stored.restore(&SessionId::from("s")), answer, "{count}");
-            let whole = Whole::from(stored.clone());
-            assert_eq!(StoredAnswer::from(whole), stored, "{count}");
+        let fingerprint = |number: u32| Fingerprint::of(|hash| hash.number(number.into()));
+        let answer = |number, count| ChargingAnswer {
+            units: (0..count).map(unit).collect(),
+            notifications: (0..count).map(notification).collect(),
+            remaining_balance: Some(Money::LIMIT),
+            low_balance: true,
+            ..ChargingAnswer::refusal(SessionId::from("s"), number, ResultCode::SUCCESS)
+        };
+        // In no order; the last one takes more than the usual room.
+        let given = [(9, 0), (3, 1), (u32::MAX, 1), (0, 1), (5, 40)];
+        let mut all = StoredAnswers::default();
+        for (number, count) in given {
+            assert!(all.find(number).is_none());
+            all.keep(fingerprint(number), &answer(number, count));
+            all.keep(fingerprint(7), &answer(number, 2));
         }
+        let written = postcard::to_extend(&all, Vec::new()).expect("written");
+        let read: StoredAnswers = postcard::from_bytes(&written).expect("read");
+        assert_eq!(read, all);
+        for (number, count) in given {
+            let stored = read.find(number).expect("kept");
+            assert_eq!(stored.fingerprint, fingerprint(number), "the first one stays");
+            assert_eq!(stored.restore(&SessionId::from("s")), answer(number, count), "{number}");
+        }
+        let mut numbers: Vec<u32> = given.iter().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        assert_eq!(read.iter().map(|stored| stored.request_number).collect::<Vec<_>>(), numbers);
     }
 }

@@ -30,8 +30,11 @@ pub struct CoreConfig {
     pub expiry_grace: ConfigDuration,
     /// How long answers are kept after the end of their session, for copies of requests.
     pub idempotency_window: ConfigDuration,
-    /// A snapshot is made after so many log records.
+    /// Fewest log records between two snapshots.
     pub snapshot_records: u64,
+    /// A snapshot is made when the log since the last one takes this share of it, in percent; 0: after
+    /// `snapshot_records`, however large the books are. A start reads a snapshot and about so much of the log.
+    pub snapshot_log_percent: u64,
     /// Most commands that wait for the ledger; more are answered 3004 (too busy).
     pub queue: usize,
     /// How long a grant of octets or units may be kept before the client reports; zero: without limit. Time tells by
@@ -61,6 +64,7 @@ impl Default for CoreConfig {
             expiry_grace: ConfigDuration::from_ms(settings.expiry_grace_ms),
             idempotency_window: ConfigDuration::from_ms(settings.idempotency_window_ms),
             snapshot_records: 1_000_000,
+            snapshot_log_percent: 100,
             queue: 65_536,
             validity_time: ConfigDuration::from_ms(settings.validity_ms.unwrap_or(0)),
             policy: settings.policy,
@@ -91,6 +95,12 @@ impl CoreConfig {
         if self.queue == 0 || self.snapshot_records == 0 {
             faults.push(("queue".into(), "queue and snapshot_records must be at least 1".into()));
         }
+        if self.snapshot_log_percent > MOST_LOG_PERCENT {
+            faults.push((
+                "snapshot_log_percent".into(),
+                format!("must be at most {MOST_LOG_PERCENT}: a start reads the log since the last snapshot"),
+            ));
+        }
         faults.extend(policy_faults(&self.policy));
         faults.extend(access::faults(&self.token, &self.limits));
         if !self.listen.ip().is_loopback() && !self.insecure && (self.tls.is_none() || self.token.is_empty()) {
@@ -112,6 +122,9 @@ impl CoreConfig {
         faults
     }
 }
+
+/// Of a snapshot: the log that a start may have to read.
+const MOST_LOG_PERCENT: u64 = 1000;
 
 /// What is wrong with the limits.
 fn policy_faults(policy: &Policy) -> Vec<(String, String)> {

@@ -24,6 +24,10 @@ pub mod names {
     pub const EXPIRED: &str = "tollkeeper_ledger_expired_sessions_total";
     /// Snapshots made. Label `result`: `ok`, `failed`.
     pub const SNAPSHOTS: &str = "tollkeeper_ledger_snapshots_total";
+    /// What the last snapshot takes, in bytes.
+    pub const SNAPSHOT_BYTES: &str = "tollkeeper_ledger_snapshot_bytes";
+    /// Log records since the last snapshot: what a start reads behind it.
+    pub const SNAPSHOT_AGE: &str = "tollkeeper_ledger_records_since_snapshot";
     /// Connections and calls that were not let in. Label `reason`: `connections`, `calls`, `token`.
     pub const TURNED_AWAY: &str = "tollkeeper_core_turned_away_total";
     /// Batches that the disk had no room for.
@@ -55,6 +59,8 @@ pub fn describe_metrics() {
     describe_gauge!(ACCOUNTS, "Accounts");
     describe_counter!(EXPIRED, "Sessions settled provisionally because nobody reported in time");
     describe_counter!(SNAPSHOTS, "Snapshots made, by result");
+    describe_gauge!(SNAPSHOT_BYTES, Unit::Bytes, "What the last snapshot takes");
+    describe_gauge!(SNAPSHOT_AGE, "Log records since the last snapshot: what a start reads behind it");
     describe_counter!(TARIFF_LOADS, "Tariffs that came over the API, by result");
     describe_counter!(TARIFF_ACTIVATIONS, "Activations of a tariff version over the API, by result");
     describe_gauge!(TARIFF_IN_FORCE, "1 for the tariff version in force, 0 for those that were before");

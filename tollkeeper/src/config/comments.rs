@@ -96,7 +96,11 @@ pub(super) const COMMENTS: &[Comment] = &[
         "core.idempotency_window",
         "How long answers are kept after the end of their session, for copies of requests.",
     ),
-    Comment::new("core.snapshot_records", "A snapshot is made after so many log records."),
+    Comment::new("core.snapshot_records", "Fewest log records between two snapshots."),
+    Comment::new(
+        "core.snapshot_log_percent",
+        "A snapshot is made when the log since the last one takes this share of it; 0: after snapshot_records alone.",
+    ),
     Comment::new("core.queue", "Most commands that wait for the ledger; more are answered 3004 (too busy)."),
     Comment::new(
         "core.validity_time",

@@ -17,7 +17,7 @@ use crate::change::{AnswerDetailed, BalanceChanged, Counted, Drawn};
 use crate::policy::{AccountLimits, Activity};
 
 /// The rest of the books.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Annex {
     /// By account number; a balance's place never changes.
     pub pots: BTreeMap<u32, Vec<Pot>>,
@@ -32,8 +32,6 @@ pub(crate) struct Annex {
     pub limits: ByAccount<AccountLimits>,
     /// By account number.
     pub activity: ByAccount<Activity>,
-    /// What the rest of a session's grant may still cost, where limits over time apply.
-    pub pledges: BTreeMap<SessionId, Money>,
     /// By account number.
     pub block_causes: BTreeMap<u32, ReleaseCause>,
 }
@@ -49,7 +47,9 @@ impl Annex {
     /// Forgets a session that ended long ago.
     pub fn forget(&mut self, session_id: &SessionId) {
         self.portions.remove(session_id);
-        self.pledges.remove(session_id);
+        if self.details.is_empty() {
+            return;
+        }
         let from = (session_id.clone(), 0)..=(session_id.clone(), u32::MAX);
         let numbers: Vec<u32> = self.details.range(from).map(|((_, number), _)| *number).collect();
         for number in numbers {
@@ -106,8 +106,15 @@ impl Books {
         self.annex.activity.get(account)
     }
 
-    pub(crate) fn pledge_of(&self, session_id: &SessionId) -> Money {
-        self.annex.pledges.get(session_id).copied().unwrap_or_default()
+    /// What the rest of a session's grant may still cost, where limits over time apply to its account.
+    pub(crate) fn pledge_of(&self, account: u32, session_id: &SessionId) -> Money {
+        self.open_by_account.pledged(account, session_id)
+    }
+
+    /// The same of all open sessions of an account, but for one.
+    pub(crate) fn pledged_on(&self, account: u32, but: Option<&SessionId>) -> Money {
+        let others = self.open_by_account.of(account).iter().filter(|open| Some(&open.session_id) != but);
+        others.map(|open| open.pledged).sum()
     }
 
     /// The stored answer with what the first format does not have.
@@ -174,9 +181,8 @@ impl Books {
     pub(super) fn draw(&mut self, drawn: &Drawn) -> Result<(), ApplyError> {
         let unknown = || ApplyError::UnknownSession(drawn.session_id.clone());
         let session = self.sessions.get(&drawn.session_id).ok_or_else(unknown)?;
-        let key = session.account.clone().ok_or(ApplyError::UnknownAccount)?;
         let at = session.updated;
-        let number = self.account_at(&key).ok_or(ApplyError::UnknownAccount)?.number;
+        let number = self.payer(session).ok_or(ApplyError::UnknownAccount)?.number;
         let Self { annex, accounts, history, .. } = self;
         let account = usize::try_from(number).ok().and_then(|number| accounts.get_mut(number));
         let account = account.ok_or(ApplyError::UnknownAccount)?;
@@ -227,15 +233,10 @@ impl Books {
     pub(super) fn count(&mut self, counted: &Counted) -> Result<(), ApplyError> {
         let unknown = || ApplyError::UnknownSession(counted.session_id.clone());
         let session = self.sessions.get(&counted.session_id).ok_or_else(unknown)?;
-        let key = session.account.as_ref().ok_or(ApplyError::UnknownAccount)?;
-        let number = self.account_at(key).ok_or(ApplyError::UnknownAccount)?.number;
+        let number = self.payer(session).ok_or(ApplyError::UnknownAccount)?.number;
         let activity = self.annex.activity.or_insert_with(number, Activity::default);
         activity.count(counted.at, counted.day, counted.cost, counted.started);
-        if counted.pledged.is_zero() {
-            self.annex.pledges.remove(&counted.session_id);
-        } else {
-            self.annex.pledges.insert(counted.session_id.clone(), counted.pledged);
-        }
+        self.open_by_account.pledge(number, &counted.session_id, counted.pledged);
         Ok(())
     }
 }

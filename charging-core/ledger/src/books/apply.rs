@@ -2,17 +2,19 @@
 //! leaves the books as they were.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use types::charging::{Notification, NotificationKind, SessionPhase, SubscriberIdKind};
 use types::{ClientId, ErrorClass, Money, SessionId, UtcMs};
 
+use super::by_time::ByTime;
 use super::{Books, Operation};
 use crate::account::{Account, AccountKey, Extra, Movement, MovementKind, remember};
 use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
 use crate::index::identity_hash;
 use crate::names::Names;
-use crate::session::{Group, Session};
-use crate::stored_answer::StoredAnswer;
+use crate::session::{Group, Payer, Session};
+use crate::stored_answer::StoredAnswers;
 
 /// A change that does not fit the books: the log is not the continuation of this state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,13 +167,14 @@ impl Books {
     }
 
     fn open_session(&mut self, opened: &SessionOpened) -> Result<(), ApplyError> {
-        if self.sessions.contains_key(&opened.session_id) {
+        let Entry::Vacant(place) = self.sessions.entry(opened.session_id.clone()) else {
             return Err(ApplyError::SessionExists(opened.session_id.clone()));
-        }
+        };
         let session = Session {
             id: opened.session_id.clone(),
-            client_id: opened.client_id.clone(),
+            client_id: self.unsettled_by_client.own(&opened.client_id),
             account: opened.account.clone(),
+            payer: Payer::default(),
             currency: opened.currency,
             mode: opened.mode,
             service: opened.service,
@@ -185,10 +188,10 @@ impl Books {
             cut: false,
             overrun: Money::ZERO,
             groups: Vec::new(),
-            answers: Vec::new(),
+            answers: StoredAnswers::default(),
             client_state: Box::default(),
         };
-        self.sessions.insert(opened.session_id.clone(), Box::new(session));
+        place.insert(Box::new(session));
         Ok(())
     }
 
@@ -202,7 +205,7 @@ impl Books {
             }
         }
         let number = match &session.account {
-            Some(key) => Some(self.account_at(key).ok_or(ApplyError::UnknownAccount)?.number),
+            Some(_) => Some(self.payer(session).ok_or(ApplyError::UnknownAccount)?.number),
             None if changed.groups.is_empty() => None,
             None => return Err(ApplyError::UnknownAccount),
         };
@@ -210,13 +213,15 @@ impl Books {
         let before = (session.charged(), session.held());
         let keys_before = (session.deadline, session.ended);
         let phase_before = session.phase;
+        session.payer = Payer(number);
         update_session(session, changed);
         let (charged, held) = (session.charged() - before.0, session.held() - before.1);
-        let client_id = session.client_id.clone();
-        replace(&mut self.by_deadline, keys_before.0, changed.deadline, &changed.session_id);
-        replace(&mut self.by_end, keys_before.1, changed.ended, &changed.session_id);
+        // The text that is kept already, not that of the request.
+        let (id, client_id) = (session.id.clone(), session.client_id.clone());
+        replace(&mut self.by_deadline, keys_before.0, changed.deadline, &id);
+        replace(&mut self.by_end, keys_before.1, changed.ended, &id);
         if phase_before != changed.phase {
-            self.index_phase(changed, &client_id, number);
+            self.index_phase(changed.phase, &id, &client_id, number);
         }
         if let Some(number) = number {
             self.move_money(number, changed, charged, held);
@@ -230,10 +235,9 @@ impl Books {
         Ok(())
     }
 
-    fn index_phase(&mut self, changed: &SessionChanged, client_id: &ClientId, account: Option<u32>) {
-        let id = &changed.session_id;
-        let open = changed.phase == SessionPhase::Open;
-        let unsettled = open || changed.phase == SessionPhase::Expired;
+    fn index_phase(&mut self, phase: SessionPhase, id: &SessionId, client_id: &ClientId, account: Option<u32>) {
+        let open = phase == SessionPhase::Open;
+        let unsettled = open || phase == SessionPhase::Expired;
         if unsettled {
             self.unsettled_by_client.insert(client_id, id);
         } else {
@@ -266,15 +270,7 @@ impl Books {
     fn store_answer(&mut self, answered: &Answered) -> Result<(), ApplyError> {
         let id = &answered.answer.session_id;
         let session = self.sessions.get_mut(id).ok_or_else(|| ApplyError::UnknownSession(id.clone()))?;
-        let stored = StoredAnswer::new(answered.fingerprint, &answered.answer);
-        match session.answers.binary_search_by_key(&stored.request_number, |answer| answer.request_number) {
-            Ok(_) => {}
-            Err(at) => {
-                // There are millions of sessions, and most have few answers: no room for more.
-                session.answers.reserve_exact(1);
-                session.answers.insert(at, stored);
-            }
-        }
+        session.answers.keep(answered.fingerprint, &answered.answer);
         Ok(())
     }
 
@@ -295,19 +291,20 @@ impl Books {
     }
 
     fn drop_sessions(&mut self, before: UtcMs) {
-        while let Some((ended, id)) = self.by_end.pop_first() {
-            if ended >= before {
-                self.by_end.insert((ended, id));
-                return;
-            }
-            let Some(session) = self.sessions.remove(&id) else { continue };
+        while let Some(ended) = self.by_end.pop_before(before) {
+            ended.iter().for_each(|id| self.drop_session(id));
+        }
+    }
+
+    fn drop_session(&mut self, id: &SessionId) {
+        if let Some(session) = self.sessions.remove(id) {
             if let Some(currency) = session.currency {
                 self.totals.entry(currency).or_default().forgotten += session.charged();
             }
             // An expired session that nobody ever came back for is final now.
-            self.forget_notifications(&session.client_id, |notification| notification.session_id == id);
-            self.annex.forget(&id);
-            self.unsettled_by_client.remove(&session.client_id, &id);
+            self.forget_notifications(&session.client_id, |notification| notification.session_id == *id);
+            self.annex.forget(id);
+            self.unsettled_by_client.remove(&session.client_id, id);
         }
     }
 
@@ -381,19 +378,14 @@ fn update_session(session: &mut Session, changed: &SessionChanged) {
     }
 }
 
-fn replace(
-    index: &mut std::collections::BTreeSet<(UtcMs, SessionId)>,
-    old: Option<UtcMs>,
-    new: Option<UtcMs>,
-    id: &SessionId,
-) {
+fn replace(index: &mut ByTime, old: Option<UtcMs>, new: Option<UtcMs>, id: &SessionId) {
     if old == new {
         return;
     }
     if let Some(old) = old {
-        index.remove(&(old, id.clone()));
+        index.remove(old, id);
     }
     if let Some(new) = new {
-        index.insert((new, id.clone()));
+        index.insert(new, id.clone());
     }
 }

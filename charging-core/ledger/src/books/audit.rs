@@ -194,7 +194,7 @@ impl Books {
     /// Only sessions that are open pledge, and never less than nothing.
     fn check_activity(&self) -> Result<(), Imbalance> {
         let open = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.phase == SessionPhase::Open);
-        let fits = self.annex.pledges.iter().all(|(id, pledged)| open(id) && *pledged > Money::ZERO);
+        let fits = self.open_by_account.pledges().all(|(id, pledged)| open(id) && pledged > Money::ZERO);
         if fits { Ok(()) } else { Err(Imbalance::Index("pledges")) }
     }
 
@@ -202,6 +202,9 @@ impl Books {
         let (mut open, mut unsettled, mut due, mut ended) = (0, 0, 0, 0);
         for session in self.sessions.values() {
             let number = session.account.as_ref().and_then(|key| self.account_at(key)).map(|account| account.number);
+            if session.payer.0.is_some() && session.payer.0 != number {
+                return Err(Imbalance::Index("payers"));
+            }
             let is_open = session.phase == SessionPhase::Open;
             let of_account = number.is_some_and(|number| self.open_by_account.contains(number, &session.id));
             let of_client = self.unsettled_by_client.contains(&session.client_id, &session.id);
@@ -212,8 +215,8 @@ impl Books {
             if of_client != is_unsettled {
                 return Err(Imbalance::Index("unsettled sessions"));
             }
-            let by_deadline = session.deadline.is_none_or(|at| self.by_deadline.contains(&(at, session.id.clone())));
-            let by_end = session.ended.is_none_or(|at| self.by_end.contains(&(at, session.id.clone())));
+            let by_deadline = session.deadline.is_none_or(|at| self.by_deadline.contains(at, &session.id));
+            let by_end = session.ended.is_none_or(|at| self.by_end.contains(at, &session.id));
             if !by_deadline || !by_end {
                 return Err(Imbalance::Index("deadlines and ends"));
             }

@@ -8,6 +8,7 @@ use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
 
 use super::annex::Annex;
 use super::by_account::ByAccount;
+use super::by_time::ByTime;
 use super::open::{OpenByAccount, UnsettledByClient};
 use super::{Books, Operation, Totals};
 use crate::account::{Account, Extra, Movement};
@@ -29,8 +30,8 @@ pub struct BooksOfFormat1 {
     sessions: HashMap<SessionId, Box<Session>>,
     open_by_account: OpenByAccount,
     unsettled_by_client: UnsettledByClient,
-    by_deadline: BTreeSet<(UtcMs, SessionId)>,
-    by_end: BTreeSet<(UtcMs, SessionId)>,
+    by_deadline: ByTime,
+    by_end: ByTime,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,

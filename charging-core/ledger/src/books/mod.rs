@@ -4,8 +4,10 @@ mod annex;
 mod apply;
 mod audit;
 mod by_account;
+mod by_time;
 mod format_1;
 mod open;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -21,6 +23,7 @@ use crate::outcome::Receipt;
 use crate::session::Session;
 
 use by_account::ByAccount;
+use by_time::ByTime;
 use open::{OpenByAccount, UnsettledByClient};
 
 pub use apply::ApplyError;
@@ -30,7 +33,7 @@ pub use format_1::BooksOfFormat1;
 
 /// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
 /// [`BooksOfFormat1`] reads the first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Books {
     tenants: Vec<Tenant>,
     /// By account number.
@@ -44,8 +47,8 @@ pub struct Books {
     open_by_account: OpenByAccount,
     /// Open and expired ones: what a client still has to close.
     unsettled_by_client: UnsettledByClient,
-    by_deadline: BTreeSet<(UtcMs, SessionId)>,
-    by_end: BTreeSet<(UtcMs, SessionId)>,
+    by_deadline: ByTime,
+    by_end: ByTime,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,
@@ -162,7 +165,7 @@ impl Books {
 
     /// When the next open session expires; before that [`crate::Command::Expire`] only drops old keys.
     pub fn next_deadline(&self) -> Option<UtcMs> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+        self.by_deadline.first()
     }
 
     /// The tariff plan versions that kept sessions were rated with, each once: they must stay available.
@@ -174,7 +177,7 @@ impl Books {
     /// Open sessions that another tariff version rates, and that nothing was decided about since a time (the one at which
     /// this version came in force).
     pub fn open_with_other_tariff(&self, plan_version: u128, since: UtcMs) -> impl Iterator<Item = &SessionId> {
-        let open = self.by_deadline.iter().filter_map(|(_, session_id)| self.kept(session_id));
+        let open = self.by_deadline.iter().filter_map(|session_id| self.kept(session_id));
         let other =
             move |session: &&Session| session.groups.iter().any(|group| group.rate.plan_version != plan_version);
         open.filter(move |session| session.updated <= since).filter(other).map(|session| &session.id)
@@ -227,14 +230,27 @@ impl Books {
             low_balance_limit: account.low_balance_limit(),
             blocked: account.blocked,
             identities: account.names.subscribers(),
-            open_sessions: u32::try_from(self.open_on(account.number).count()).unwrap_or(u32::MAX),
+            open_sessions: u32::try_from(self.open_count(account.number)).unwrap_or(u32::MAX),
             balances: self.pots_of(account.number).iter().map(BalanceView::of).collect(),
         }
     }
 
     /// The open sessions of an account, by session id.
     pub(crate) fn open_on(&self, number: u32) -> impl Iterator<Item = &Session> {
-        self.open_by_account.of(number).iter().filter_map(|session_id| self.kept(session_id))
+        self.open_by_account.of(number).iter().filter_map(|open| self.kept(&open.session_id))
+    }
+
+    /// How many open sessions an account has.
+    pub(crate) fn open_count(&self, number: u32) -> usize {
+        self.open_by_account.of(number).len()
+    }
+
+    /// The account that pays for a session; absent when nobody known did.
+    pub(crate) fn payer(&self, session: &Session) -> Option<&Account> {
+        match session.payer.0 {
+            Some(number) => self.numbered(number),
+            None => session.account.as_ref().and_then(|key| self.account_at(key)),
+        }
     }
 
     pub(crate) fn kept(&self, session_id: &SessionId) -> Option<&Session> {
@@ -255,12 +271,11 @@ impl Books {
 
     /// The open sessions whose expiry has passed, longest due first.
     pub(crate) fn due(&self, now: UtcMs) -> impl Iterator<Item = &Session> {
-        let due = self.by_deadline.iter().take_while(move |(deadline, _)| *deadline <= now);
-        due.filter_map(|(_, session_id)| self.kept(session_id))
+        self.by_deadline.through(now).filter_map(|session_id| self.kept(session_id))
     }
 
     /// When the oldest ended session ended, and when the oldest remembered operation was made.
     pub(crate) fn oldest_keys(&self) -> (Option<UtcMs>, Option<UtcMs>) {
-        (self.by_end.first().map(|(ended, _)| *ended), self.operations_by_age.first().map(|(made, ..)| *made))
+        (self.by_end.first(), self.operations_by_age.first().map(|(made, ..)| *made))
     }
 }

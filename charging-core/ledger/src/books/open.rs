@@ -4,30 +4,38 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use types::{ClientId, SessionId};
+use types::{ClientId, Money, SessionId};
 
 use super::by_account::ByAccount;
+use crate::few::Few;
 
-/// The open sessions of each account, in the order of their ids. Written as a set of pairs, as books of every release have it.
+/// The open sessions of each account, in the order of their ids, each with what the rest of its grant may still cost where
+/// limits over time apply. Written as a set of pairs, as books of every release have it; what they pledge is written beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OpenByAccount {
-    sessions: ByAccount<Vec<SessionId>>,
+    sessions: ByAccount<Few<Open>>,
     count: usize,
+}
+
+/// An open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub session_id: SessionId,
+    pub pledged: Money,
 }
 
 impl OpenByAccount {
     pub fn insert(&mut self, account: u32, session_id: SessionId) {
-        let open = self.sessions.or_insert_with(account, Vec::new);
-        if let Err(at) = open.binary_search(&session_id) {
-            open.reserve_exact(1);
-            open.insert(at, session_id);
+        let open = self.sessions.or_insert_with(account, Few::default);
+        if let Err(at) = place(open.as_slice(), &session_id) {
+            open.insert(at, Open { session_id, pledged: Money::ZERO });
             self.count += 1;
         }
     }
 
     pub fn remove(&mut self, account: u32, session_id: &SessionId) {
         let Some(open) = self.sessions.get_mut(account) else { return };
-        let Ok(at) = open.binary_search(session_id) else { return };
+        let Ok(at) = place(open.as_slice(), session_id) else { return };
         open.remove(at);
         self.count -= 1;
         if open.is_empty() {
@@ -36,11 +44,32 @@ impl OpenByAccount {
     }
 
     pub fn contains(&self, account: u32, session_id: &SessionId) -> bool {
-        self.of(account).binary_search(session_id).is_ok()
+        place(self.of(account), session_id).is_ok()
     }
 
-    pub fn of(&self, account: u32) -> &[SessionId] {
-        self.sessions.get(account).map_or(&[], Vec::as_slice)
+    pub fn of(&self, account: u32) -> &[Open] {
+        self.sessions.get(account).map_or(&[], Few::as_slice)
+    }
+
+    /// What a session pledges from now on; one that is not open pledges nothing.
+    pub fn pledge(&mut self, account: u32, session_id: &SessionId, pledged: Money) {
+        let Some(open) = self.sessions.get_mut(account) else { return };
+        let at = place(open.as_slice(), session_id).ok();
+        if let Some(open) = at.and_then(|at| open.as_mut_slice().get_mut(at)) {
+            open.pledged = pledged;
+        }
+    }
+
+    pub fn pledged(&self, account: u32, session_id: &SessionId) -> Money {
+        let open = self.of(account);
+        let at = place(open, session_id).ok();
+        at.and_then(|at| open.get(at)).map_or(Money::ZERO, |open| open.pledged)
+    }
+
+    /// Everything that is pledged, by session.
+    pub fn pledges(&self) -> impl Iterator<Item = (&SessionId, Money)> {
+        let open = self.sessions.iter().flat_map(|(_, open)| open.iter());
+        open.filter(|open| !open.pledged.is_zero()).map(|open| (&open.session_id, open.pledged))
     }
 
     pub fn len(&self) -> usize {
@@ -48,9 +77,18 @@ impl OpenByAccount {
     }
 }
 
+/// Where a session is, or would be.
+fn place(open: &[Open], session_id: &SessionId) -> Result<usize, usize> {
+    match open {
+        [one] if one.session_id.shares_text(session_id) => Ok(0),
+        open => open.binary_search_by(|one| one.session_id.cmp(session_id)),
+    }
+}
+
 impl Serialize for OpenByAccount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let pairs = self.sessions.iter().flat_map(|(account, open)| open.iter().map(move |id| (account, id)));
+        let pairs =
+            self.sessions.iter().flat_map(|(account, open)| open.iter().map(move |open| (account, &open.session_id)));
         pairs.collect::<Vec<_>>().serialize(serializer)
     }
 }
@@ -87,6 +125,11 @@ impl UnsettledByClient {
         if sessions.is_empty() {
             self.sessions.remove(client_id);
         }
+    }
+
+    /// The id of a client as it is kept already, where it is.
+    pub fn own(&self, client_id: &ClientId) -> ClientId {
+        self.sessions.get_key_value(client_id).map_or(client_id, |(kept, _)| kept).clone()
     }
 
     pub fn contains(&self, client_id: &ClientId, session_id: &SessionId) -> bool {
@@ -143,7 +186,15 @@ mod tests {
         let (mut open, mut unsettled): (OpenByAccount, UnsettledByClient) =
             postcard::from_bytes(&written).expect("read");
         assert_eq!(postcard::to_extend(&(&open, &unsettled), Vec::new()).expect("written"), written);
-        assert_eq!((open.of(7), open.len(), unsettled.len()), (&[id("a"), id("b")][..], 3, 3));
+        let of = |open: &OpenByAccount, account| {
+            open.of(account).iter().map(|open| open.session_id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((of(&open, 7), open.len(), unsettled.len()), (vec![id("a"), id("b")], 3, 3));
+        for (account, text, pledged) in [(7, "b", 5), (2, "x", 6), (3, "c", 7)] {
+            open.pledge(account, &id(text), Money::from_units(pledged));
+        }
+        assert_eq!(open.pledges().collect::<Vec<_>>(), [(&id("b"), Money::from_units(5))]);
+        assert_eq!((open.pledged(7, &id("b")), open.pledged(7, &id("a"))), (Money::from_units(5), Money::ZERO));
         assert_eq!(unsettled.of(&"y".into()), [&id("a"), &id("b")]);
         for _ in 0..2 {
             open.remove(7, &id("a"));
@@ -151,7 +202,7 @@ mod tests {
             open.insert(2, id("c"));
             unsettled.insert(&"x".into(), &id("c"));
         }
-        assert_eq!((open.of(7), open.len(), unsettled.len()), (&[id("b")][..], 2, 2));
+        assert_eq!((of(&open, 7), open.len(), unsettled.len()), (vec![id("b")], 2, 2));
         assert!(open.contains(2, &id("c")) && !open.contains(7, &id("a")));
         assert!(unsettled.contains(&"x".into(), &id("c")) && !unsettled.contains(&"y".into(), &id("a")));
     }

@@ -55,7 +55,7 @@ pub(super) fn in_session<'a>(turn: &Turn<'a>, request: &'a ChargingRequest, sess
     if request.requested_action != Some(RequestedAction::Refund) || !was_event {
         return charge::refuse(turn, request, Denial::Invalid(InvalidField::Operation));
     }
-    let Some(account) = session.account.as_ref().and_then(|key| turn.books.account_at(key)) else {
+    let Some(account) = turn.books.payer(session) else {
         return charge::refuse(turn, request, Denial::UnknownAccount);
     };
     let mut sheet = Sheet::of_session(turn, account, session);

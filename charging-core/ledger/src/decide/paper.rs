@@ -1,15 +1,17 @@
 //! From a finished sheet to answer and changes.
 
+use std::sync::Arc;
+
 use types::charging::{
     ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode, Service,
     SessionPhase, UnitAnswer,
 };
-use types::{Money, ReleaseCause, SessionId, UtcMs};
+use types::{AccountId, Currency, Money, ReleaseCause, SessionId, UtcMs};
 
 use super::Turn;
 use super::rules::Rules;
 use super::sheet::{Grant, Sheet};
-use crate::account::Account;
+use crate::account::{Account, AccountKey};
 use crate::books::{is_replaced, is_settled};
 use crate::change::{AnswerDetailed, Answered, Change, Drawn, SessionChanged, SessionOpened};
 use crate::fingerprint::Fingerprint;
@@ -46,7 +48,15 @@ impl Paper<'_> {
         let request = self.request;
         let mut changes = Vec::with_capacity(4);
         if self.session.is_none() {
-            changes.push(opened(request, &self.turn, Some(self.sheet.account)));
+            let account = self.sheet.account;
+            let subject = self.sheet.drafts.first().map(|draft| &draft.rate.query.subject);
+            let shared = subject.filter(|subject| subject.as_ref() == account.names.id());
+            let key = shared.zip(self.turn.books.tenant_of(account)).map(|(subject, tenant)| AccountKey {
+                tenant: tenant.clone(),
+                id: AccountId::new(Arc::clone(subject)),
+            });
+            let key = key.unwrap_or_else(|| self.turn.books.key_of(account));
+            changes.push(opened(request, Some((key, account.currency))));
         }
         let changed = self.session_changed();
         let closed = matches!(changed.phase, SessionPhase::Closed | SessionPhase::Denied);
@@ -187,7 +197,8 @@ pub(super) fn deny(
         client_state: (!request.client_state.is_empty()).then(|| request.client_state.clone()),
         groups: Vec::new(),
     };
-    let changes = vec![opened(request, turn, account), Change::SessionChanged(Box::new(changed))];
+    let payer = account.map(|account| (turn.books.key_of(account), account.currency));
+    let changes = vec![opened(request, payer), Change::SessionChanged(Box::new(changed))];
     let mut answer = blank(turn, request, denial.result_code(), notifications(turn, request, &[], |_| false));
     let unit = |at: usize| {
         let own = lines.get(at).and_then(|line| line.denial);
@@ -239,12 +250,13 @@ fn is_low(account: &Account, remaining: Money) -> bool {
     account.low_balance_limit().is_some_and(|limit| remaining < limit)
 }
 
-fn opened(request: &ChargingRequest, turn: &Turn<'_>, account: Option<&Account>) -> Change {
+fn opened(request: &ChargingRequest, payer: Option<(AccountKey, Currency)>) -> Change {
+    let (account, currency) = payer.unzip();
     Change::SessionOpened(Box::new(SessionOpened {
         session_id: request.session_id.clone(),
         client_id: request.client_id.clone(),
-        account: account.map(|account| turn.books.key_of(account)),
-        currency: account.map(|account| account.currency),
+        account,
+        currency,
         mode: request.charging_mode,
         service: request.service,
     }))

@@ -30,7 +30,7 @@ pub(super) fn report<'a>(turn: &Turn<'a>, request: &'a ChargingRequest, session:
     let Some(phase) = phase_after(request, session) else {
         return charge::refuse(turn, request, Denial::UnknownSession);
     };
-    let Some(account) = session.account.as_ref().and_then(|key| turn.books.account_at(key)) else {
+    let Some(account) = turn.books.payer(session) else {
         return charge::refuse(turn, request, Denial::UnknownAccount);
     };
     if request.service != session.service {

@@ -50,7 +50,7 @@ impl<'a> Rules<'a> {
             return Err(PolicyDenial::Destination);
         }
         if let Some(limit) = limit.filter(|_| stays_open)
-            && books.open_on(self.account.number).take(limit).count() >= limit
+            && books.open_count(self.account.number) >= limit
         {
             return Err(PolicyDenial::Sessions);
         }
@@ -98,7 +98,7 @@ impl<'a> Rules<'a> {
         let started = started && self.policy.maximum_new_sessions_per_minute.is_some();
         let pledged = if counts { sheet.pledged() } else { Money::ZERO };
         let cost = if counts { sheet.cost() - sheet.cost_before() } else { Money::ZERO };
-        let changes = !cost.is_zero() || pledged != self.turn.books.pledge_of(session_id);
+        let changes = !cost.is_zero() || pledged != self.turn.books.pledge_of(self.account.number, session_id);
         // Most accounts have no such limits: nothing is made for them.
         (started || changes).then(|| Counted {
             session_id: session_id.clone(),
@@ -121,7 +121,8 @@ impl<'a> Rules<'a> {
         }
         let pledges = |session: &&Session| {
             let its_own = session.id == counted.session_id;
-            let pledged = if its_own { counted.pledged } else { self.turn.books.pledge_of(&session.id) };
+            let other = || self.turn.books.pledge_of(self.account.number, &session.id);
+            let pledged = if its_own { counted.pledged } else { other() };
             pledged > Money::ZERO
         };
         self.end(self.turn.books.open_on(self.account.number).filter(pledges), first)
@@ -140,7 +141,7 @@ impl<'a> Rules<'a> {
             // Pseudoprepaid sessions hold what they cost already.
             let worth = (session.charged() + session.held()).max(sheet.cost());
             !self.allows(called)
-                || (is_over && books.pledge_of(&session.id) > Money::ZERO)
+                || (is_over && books.pledge_of(self.account.number, &session.id) > Money::ZERO)
                 || self.cap_of_call(called).is_some_and(|cap| worth > cap)
         };
         self.end(books.open_on(self.account.number).filter(must_end), 0)
@@ -165,8 +166,7 @@ impl<'a> Rules<'a> {
 
     /// What open sessions may still use of their grants, but for one.
     fn pledged(&self, but: Option<&SessionId>) -> Money {
-        let others = self.turn.books.open_on(self.account.number).filter(|session| Some(&session.id) != but);
-        others.map(|session| self.turn.books.pledge_of(&session.id)).sum()
+        self.turn.books.pledged_on(self.account.number, but)
     }
 
     fn day(&self) -> i64 {
@@ -183,7 +183,7 @@ impl<'a> Rules<'a> {
             own: own.clone(),
             effective: self.turn.settings.policy.with(own),
             currency: self.account.currency,
-            open_sessions: u32::try_from(books.open_on(self.account.number).count()).unwrap_or(u32::MAX),
+            open_sessions: u32::try_from(books.open_count(self.account.number)).unwrap_or(u32::MAX),
             new_sessions_last_minute: lately.map_or(0, |lately| lately.starts_last_minute(self.turn.now)),
             cost_last_hour,
             cost_today,

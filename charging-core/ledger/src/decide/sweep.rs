@@ -52,7 +52,7 @@ pub(super) fn expire(turn: &Turn<'_>) -> Decision {
 
 /// Provisional: assumes that the grant was used, if the call was ever answered. A later report replaces it.
 fn settle(turn: &Turn<'_>, session: &Session) -> Vec<Change> {
-    let account = session.account.as_ref().and_then(|key| turn.books.account_at(key));
+    let account = turn.books.payer(session);
     let sheet = account.map(|account| {
         let mut sheet = Sheet::of_session(turn, account, session);
         sheet.price(Basis::Assumed { answered: session.answered() });

@@ -21,7 +21,7 @@ use types::charging::{ChargingAnswer, ChargingRequest, ResultCode};
 use super::charging::{answer_of, may_act};
 use super::guard::Caller;
 use super::{Stopping, status};
-use crate::store::{Core, Decided, Reply};
+use crate::store::{Core, Decided, Reply, Told};
 
 type Answer = Result<ChargingDataResponse, Status>;
 /// Shared with the ledger: what it has of a connection that broke is in work, too.
@@ -34,8 +34,10 @@ pub(super) struct Pipeline {
     /// Absent when no more come.
     requests: Option<Streaming<ChargingDataRequest>>,
     stopping: Pin<Box<dyn Stream<Item = ()> + Send>>,
-    decided: mpsc::UnboundedReceiver<(u64, Decided)>,
-    decides: mpsc::UnboundedSender<(u64, Decided)>,
+    decided: mpsc::UnboundedReceiver<Told>,
+    decides: mpsc::UnboundedSender<Told>,
+    /// Of what was decided together, the rest.
+    together: std::vec::IntoIter<(u64, Decided)>,
     /// In the order in which they were handed to the ledger.
     in_work: VecDeque<InWork>,
     next_ticket: u64,
@@ -68,6 +70,7 @@ impl Pipeline {
             requests: Some(requests),
             decided,
             decides,
+            together: Vec::new().into_iter(),
             in_work: VecDeque::new(),
             next_ticket: 0,
             held: None,
@@ -139,8 +142,12 @@ impl Pipeline {
     /// The next outcome of the ledger, as an answer.
     fn poll_decided(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
         loop {
-            // It never ends: this side has a sender, too.
-            let Some((ticket, decided)) = ready!(self.decided.poll_recv(context)) else { return Poll::Pending };
+            let Some((ticket, decided)) = self.together.next() else {
+                // It never ends: this side has a sender, too.
+                let Some(together) = ready!(self.decided.poll_recv(context)) else { return Poll::Pending };
+                self.together = together.into_iter();
+                continue;
+            };
             // The first one, but for a command that was not taken because too many wait.
             let Some(place) = self.in_work.iter().position(|asked| asked.ticket == ticket) else { continue };
             let Some(asked) = self.in_work.remove(place) else { continue };

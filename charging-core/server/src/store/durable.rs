@@ -27,7 +27,7 @@ impl DurableBooks {
     /// # Errors
     /// As [`super::Core::start`], the tariffs aside.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, CoreError> {
-        let recovery::Opened { books, log, snapshot_at } = recovery::open(storage)?;
+        let recovery::Opened { books, log, snapshot_at, .. } = recovery::open(storage)?;
         Ok(Self { books, log, snapshot_at })
     }
 
@@ -82,8 +82,8 @@ impl DurableBooks {
         let until = self.log.durable();
         self.snapshot_at = until;
         let made = snapshot::make(self.log.storage(), until, &AtomicBool::new(false))?;
-        if let Some((_, previous)) = made {
-            self.log.truncate_front(previous)?;
+        if let Some(made) = made {
+            self.log.truncate_front(made.previous)?;
         }
         Ok(())
     }
@@ -99,5 +99,5 @@ fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Err
 /// The books as the disk has them: a batch that is not there must not be in them either.
 pub(super) fn read_again(log: &Log) -> Result<Books, CoreError> {
     let kept = snapshot::read(&**log.storage())?;
-    recovery::replay(kept.books, log, kept.at)
+    recovery::replay(kept.books, log, kept.at).map(|replayed| replayed.books)
 }

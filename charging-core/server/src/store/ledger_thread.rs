@@ -1,7 +1,7 @@
 //! The ledger's thread: the only one that decides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use segment_log::Position;
 use tracing::{error, info, warn};
 use types::UtcMs;
 
+use super::schedule::Schedule;
 use super::tariff_notices::TariffNotices;
 use super::writer::{self, Batch, Word, Writer};
 use super::{CoreError, Decided, Request, durable, snapshot};
@@ -25,9 +26,9 @@ pub(super) struct LedgerThread {
     pub(super) settings: Settings,
     pub(super) tariff_notices: TariffNotices,
     pub(super) waiting: Arc<AtomicUsize>,
-    pub(super) snapshot_records: u64,
-    /// Where the last snapshot stands, or was tried.
-    pub(super) snapshot_at: Position,
+    pub(super) schedule: Schedule,
+    /// What the last snapshot takes.
+    pub(super) snapshot_octets: Arc<AtomicU64>,
     /// The thread that makes one.
     pub(super) snapshot: Option<JoinHandle<()>>,
     pub(super) stopping: Arc<AtomicBool>,
@@ -47,6 +48,7 @@ pub(super) struct Figures {
     open_sessions: Gauge,
     accounts: Gauge,
     queue: Gauge,
+    log_records: Gauge,
 }
 
 impl Default for Figures {
@@ -57,6 +59,7 @@ impl Default for Figures {
             open_sessions: gauge!(names::OPEN_SESSIONS),
             accounts: gauge!(names::ACCOUNTS),
             queue: gauge!(names::QUEUE),
+            log_records: gauge!(names::SNAPSHOT_AGE),
         }
     }
 }
@@ -145,13 +148,15 @@ impl LedgerThread {
                 if self.is_full() {
                     return Err(CoreError::DiskFull);
                 }
-                if !batch.add(&decision.changes)? {
+                let Some(octets) = batch.add(&decision.changes)? else {
                     // Should there be no room for the batch, this command is decided again without it.
                     self.commit(batch);
                     continue;
-                }
+                };
+                self.schedule.log_octets += octets;
                 let applied = self.books.apply_all(&decision.changes);
                 applied.expect("invariant: what was decided on the books applies to them");
+                batch.applied(decision.changes);
             }
             batch.commands += 1;
             return Ok(decision.outcome);
@@ -222,6 +227,8 @@ impl LedgerThread {
         figures.open_sessions.set(f64_of(small(self.books.open_session_count())));
         figures.accounts.set(f64_of(small(self.books.account_count())));
         figures.queue.set(f64_of(small(self.waiting.load(Ordering::Relaxed))));
+        let records = self.schedule.records_since(self.writer.durable());
+        figures.log_records.set(f64_of(u32::try_from(records).unwrap_or(u32::MAX)));
     }
 
     /// Returns when everything decided is durable, or taken back.
@@ -248,22 +255,30 @@ impl LedgerThread {
     }
 
     fn consider_snapshot(&mut self) {
-        let (until, at) = (self.writer.durable(), self.snapshot_at);
-        let due = until.index().saturating_sub(at.index()) >= self.snapshot_records;
-        if !due || self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        let until = self.writer.durable();
+        let octets = self.snapshot_octets.load(Ordering::Relaxed);
+        if !self.schedule.is_due(until, octets) || self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
-        // Also if it fails: tried again after as many records, not after each batch.
-        self.snapshot_at = until;
+        let hurry = self.schedule.is_late(until, octets);
+        // Also if it fails: tried again after as much, not after each batch.
+        self.schedule.begin(until);
         let (storage, requests) = (Arc::clone(self.writer.storage()), self.requests.clone());
-        let stopping = Arc::clone(&self.stopping);
+        let (stopping, octets) = (Arc::clone(&self.stopping), Arc::clone(&self.snapshot_octets));
         let made = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+            if !hurry {
+                stand_back();
+            }
+            let begun = Instant::now();
             match snapshot::make(&storage, until, &stopping) {
-                Ok(Some((position, previous))) => {
+                Ok(Some(made)) => {
+                    octets.store(made.octets, Ordering::Relaxed);
                     counter!(names::SNAPSHOTS, "result" => "ok").increment(1);
-                    info!(position = position.index(), "ledger snapshot made");
+                    gauge!(names::SNAPSHOT_BYTES).set(f64_of_octets(made.octets));
+                    let (position, bytes) = (made.at.index(), made.octets);
+                    info!(position, bytes, seconds = begun.elapsed().as_secs(), "ledger snapshot made");
                     // One snapshot back: the newest may turn out to be damaged.
-                    tell(&requests, previous, &stopping);
+                    tell(&requests, made.previous, &stopping);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -276,6 +291,14 @@ impl LedgerThread {
             Ok(thread) => self.snapshot = Some(thread),
             Err(error) => warn!(%error, "no thread for a snapshot"),
         }
+    }
+}
+
+/// Lets this thread have a processor only where the ledger and who asks it leave one; a tenth of one it always gets.
+fn stand_back() {
+    // Of the thread alone: process 0 is the calling thread here.
+    if let Err(error) = rustix::process::setpriority_process(None, SNAPSHOT_NICE) {
+        warn!(%error, "the snapshot is made at the priority of the ledger");
     }
 }
 
@@ -307,6 +330,11 @@ pub(super) fn f64_of(count: u32) -> f64 {
     f64::from(count)
 }
 
+/// For a metric: exact up to 2^53.
+pub(super) fn f64_of_octets(octets: u64) -> f64 {
+    octets as f64
+}
+
 /// The wall clock. A clock before 1970 counts as 1970.
 pub(super) fn utc_now() -> UtcMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -323,6 +351,8 @@ impl Drop for AbortOnPanic {
     }
 }
 
+/// Weighs about a tenth of a thread that does not stand back.
+const SNAPSHOT_NICE: i32 = 10;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// Between tries on a disk without room.
 const FULL_PAUSE: Duration = Duration::from_secs(1);

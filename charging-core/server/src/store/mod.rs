@@ -11,6 +11,7 @@ mod hub;
 mod ledger_thread;
 mod recovery;
 mod reply;
+mod schedule;
 pub(crate) mod snapshot;
 mod tariff_notices;
 mod writer;
@@ -18,7 +19,7 @@ mod writer;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -34,7 +35,7 @@ use crate::pricing::TariffPricing;
 use crate::tariffs::{TariffError, Tariffs};
 pub use durable::DurableBooks;
 pub use hub::Subscription;
-pub(crate) use reply::Reply;
+pub(crate) use reply::{Reply, Told};
 
 /// Why the core cannot start, or cannot do a command now.
 #[derive(Debug, thiserror::Error)]
@@ -220,8 +221,13 @@ impl Core {
             settings: config.settings(),
             tariff_notices: Default::default(),
             waiting: Arc::clone(&waiting),
-            snapshot_records: config.snapshot_records,
-            snapshot_at: opened.snapshot_at,
+            schedule: schedule::Schedule {
+                records: config.snapshot_records,
+                percent: config.snapshot_log_percent,
+                at: opened.snapshot_at,
+                log_octets: opened.log_octets,
+            },
+            snapshot_octets: Arc::new(AtomicU64::new(opened.snapshot_octets)),
             snapshot: None,
             stopping: Arc::default(),
             full_since: None,

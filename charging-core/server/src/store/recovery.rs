@@ -17,11 +17,22 @@ pub(super) struct Opened {
     pub(super) log: Log,
     /// Everything before this is in the snapshot.
     pub(super) snapshot_at: Position,
+    /// What it takes; 0 without one.
+    pub(super) snapshot_octets: u64,
+    /// What the log behind it takes.
+    pub(super) log_octets: u64,
+}
+
+/// The books after a replay.
+pub(super) struct Replayed {
+    pub(super) books: Books,
+    /// What was read of the log.
+    pub(super) octets: u64,
 }
 
 /// Opens the log, which locks it, and reads the books.
 pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
-    let snapshot::Kept { mut books, at: mut start, .. } = snapshot::read(&*storage)?;
+    let snapshot::Kept { mut books, at: mut start, mut octets, .. } = snapshot::read(&*storage)?;
     let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start, ..Options::default() };
     let (log, recovered) = Log::open(storage, options)?;
     if let Some(torn) = &recovered.torn_tail {
@@ -29,7 +40,7 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
     }
     if log.first() > start {
         // Whoever held the lock until now has made another one since.
-        snapshot::Kept { books, at: start, .. } = snapshot::read(&**log.storage())?;
+        snapshot::Kept { books, at: start, octets, .. } = snapshot::read(&**log.storage())?;
     }
     if log.first() > start {
         let (start, first) = (start.index(), log.first().index());
@@ -43,7 +54,7 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
         let reason = format!("the log ends before it, the snapshot stands at {}", snapshot_at.index());
         return Err(CoreError::Entry { position: log.next().index(), reason });
     }
-    let books = replay(books, &log, snapshot_at)?;
+    let Replayed { books, octets: log_octets } = replay(books, &log, snapshot_at)?;
     if let Err(imbalance) = books.check() {
         return Err(CoreError::Entry { position: log.next().index(), reason: imbalance.to_string() });
     }
@@ -54,7 +65,7 @@ pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
         records_replayed = log.next().index().saturating_sub(snapshot_at.index()),
         "ledger recovered"
     );
-    Ok(Opened { books, log, snapshot_at })
+    Ok(Opened { books, log, snapshot_at, snapshot_octets: octets, log_octets })
 }
 
 /// Every kept session can be priced again: its version is held in memory, or the first that cannot be read is an error.
@@ -69,7 +80,7 @@ pub(super) fn hold_tariffs(books: &Books, tariffs: &Tariffs, kept_in: &Path) -> 
 }
 
 /// Applies every durable entry from `from` on. Another thread reads and decodes meanwhile.
-pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Books, CoreError> {
+pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Replayed, CoreError> {
     let (decoded, entries) = sync_channel(CHUNKS_AHEAD);
     let records = log.records(from);
     std::thread::scope(|scope| {
@@ -81,26 +92,28 @@ pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Book
             }
         }
         // What it could not read comes after all that it could.
-        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(books)
+        let octets = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Replayed { books, octets })
     })
 }
 
 /// Entries by position, some together.
 type Chunk = Vec<(u64, Vec<Change>)>;
 
-fn decode_all(mut records: Records, decoded: &SyncSender<Chunk>) -> Result<(), CoreError> {
+fn decode_all(mut records: Records, decoded: &SyncSender<Chunk>) -> Result<u64, CoreError> {
+    let mut octets = 0;
     let mut chunk = Chunk::with_capacity(CHUNK);
     while let Some(record) = records.read_next()? {
         let position = record.position.index();
+        octets += snapshot::octets_of(record.payload);
         chunk.push((position, entry::decode(position, record.payload)?));
         // Whoever applied them may have found one that does not fit.
         if chunk.len() >= CHUNK && decoded.send(std::mem::replace(&mut chunk, Chunk::with_capacity(CHUNK))).is_err() {
-            return Ok(());
+            return Ok(octets);
         }
     }
     drop(decoded.send(chunk));
-    Ok(())
+    Ok(octets)
 }
 
 const CHUNK: usize = 256;

@@ -28,6 +28,8 @@ pub(crate) struct Kept {
     pub(crate) at: Position,
     /// The file's content, as it is; absent when there is no snapshot yet.
     pub(crate) content: Option<Vec<u8>>,
+    /// What it takes; 0 when there is none.
+    pub(crate) octets: u64,
     /// Whether it is the newest there is.
     is_newest: bool,
 }
@@ -54,7 +56,9 @@ pub(crate) fn read(storage: &dyn Storage) -> Result<Kept, CoreError> {
             Ok(kept)
         }
         (_, Some(damage)) => Err(damage),
-        (Ok(None), None) => Ok(Kept { books: Books::new(), at: Position::ZERO, content: None, is_newest: false }),
+        (Ok(None), None) => {
+            Ok(Kept { books: Books::new(), at: Position::ZERO, content: None, octets: 0, is_newest: false })
+        }
         (Err(error), None) => Err(error),
     }
 }
@@ -75,16 +79,26 @@ pub(crate) fn read_named(storage: &dyn Storage, name: &str) -> Result<Option<Kep
         }
         None => return Err(fault("it is empty".to_owned())),
     };
-    Ok(Some(Kept { books, at: Position::new(at), content: Some(content), is_newest: name == NEWEST }))
+    let octets = octets_of(&content);
+    Ok(Some(Kept { books, at: Position::new(at), content: Some(content), octets, is_newest: name == NEWEST }))
 }
 
-/// Makes a snapshot of everything durable before `until`. Returns where it stands, and where the one before it does: the
-/// log up to there can go. `None` when `stopping` was set before it was written.
+/// A snapshot that was made.
+pub(super) struct Made {
+    /// The position of the first change that is not in it.
+    pub(super) at: Position,
+    /// Where the one before it stands: the log up to there can go.
+    pub(super) previous: Position,
+    /// What it takes on the disk.
+    pub(super) octets: u64,
+}
+
+/// Makes a snapshot of everything durable before `until`. `None` when `stopping` was set before it was written.
 pub(super) fn make(
     storage: &Arc<dyn Storage>,
     until: Position,
     stopping: &AtomicBool,
-) -> Result<Option<(Position, Position)>, CoreError> {
+) -> Result<Option<Made>, CoreError> {
     let Kept { mut books, at: from, is_newest, .. } = read(&**storage)?;
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
@@ -120,5 +134,10 @@ pub(super) fn make(
         source: Arc::new(source),
     };
     storage.sync_dir().map_err(failed)?;
-    Ok(Some((at, from)))
+    Ok(Some(Made { at, previous: from, octets: octets_of(&content) }))
+}
+
+/// What content takes.
+pub(crate) fn octets_of(content: &[u8]) -> u64 {
+    u64::try_from(content.len()).unwrap_or(u64::MAX)
 }

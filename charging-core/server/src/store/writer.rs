@@ -31,17 +31,18 @@ pub(super) struct Batch {
     outcomes: Vec<(Reply, Decided)>,
     /// Let go of by the log's thread, which has the time.
     commands_done: Vec<Command>,
+    changes_done: Vec<Vec<Change>>,
     notices: Vec<(ClientId, Notification)>,
     /// Decided commands.
     pub(super) commands: u32,
 }
 
 impl Batch {
-    /// Adds the changes of one decision; `false`: there is no room for them, commit first.
+    /// Adds the changes of one decision, and says what they take; `None`: there is no room for them, commit first.
     ///
     /// # Errors
     /// When they would never fit.
-    pub(super) fn add(&mut self, changes: &[Change]) -> Result<bool, CoreError> {
+    pub(super) fn add(&mut self, changes: &[Change]) -> Result<Option<u64>, CoreError> {
         let before = self.entries.len();
         self.entries = entry::append(std::mem::take(&mut self.entries), changes);
         let bytes = self.entries.len() - before;
@@ -50,14 +51,19 @@ impl Batch {
         if bytes > MAX_RECORD_BYTES || !fits {
             self.entries.truncate(before);
             let too_long = bytes > MAX_RECORD_BYTES || self.ends.is_empty();
-            return if too_long { Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES }) } else { Ok(false) };
+            return if too_long { Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES }) } else { Ok(None) };
         }
         self.ends.push(self.entries.len());
         self.notices.extend(changes.iter().filter_map(|change| match change {
             Change::Notified { client_id, notification } => Some((client_id.clone(), notification.clone())),
             _ => None,
         }));
-        Ok(true)
+        Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
+    }
+
+    /// What was added is in the books.
+    pub(super) fn applied(&mut self, changes: Vec<Change>) {
+        self.changes_done.push(changes);
     }
 
     pub(super) fn answer(&mut self, reply: Reply, outcome: Decided, command: Command) {
@@ -90,6 +96,7 @@ impl Batch {
         self.ends.clear();
         self.outcomes.clear();
         self.commands_done.clear();
+        self.changes_done.clear();
         self.notices.clear();
         self.commands = 0;
     }
@@ -257,14 +264,15 @@ impl Thread {
                         self.shared.refusing.store(true, Ordering::Release);
                         batch.refuse();
                     }
-                    self.shared.unanswered.fetch_sub(1, Ordering::AcqRel);
-                    // A ledger with a full queue is awake.
-                    drop(self.wake.try_send(Request::Committed));
+                    // Before the ledger looks for it.
                     if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) =
                         self.emptied.try_send(batch)
                     {
                         drop(batch);
                     }
+                    self.shared.unanswered.fetch_sub(1, Ordering::AcqRel);
+                    // A ledger with a full queue is awake.
+                    drop(self.wake.try_send(Request::Committed));
                 }
                 Work::Subscribe { client_id, subscription, pending } => {
                     self.hub.subscribe(client_id, subscription, pending);
@@ -289,9 +297,7 @@ impl Thread {
         if batch.commands > 0 {
             self.batches.record(f64_of(batch.commands));
         }
-        for (reply, outcome) in batch.outcomes.drain(..) {
-            reply.tell(outcome);
-        }
+        Reply::tell_all(batch.outcomes.drain(..));
         for (client_id, notification) in batch.notices.drain(..) {
             self.hub.publish(&client_id, &notification);
         }

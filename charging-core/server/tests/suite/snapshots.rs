@@ -44,10 +44,46 @@ async fn a_restart_from_a_snapshot_is_the_same() {
     assert_eq!(money(&core, "a").await, is("201", "0.3"));
 }
 
+/// The position of the newest snapshot; 0 without one.
+fn newest_at(place: &Place) -> u64 {
+    let storage = segment_log::DirStorage::at(place.ledger());
+    let content = segment_log::read_snapshot(&storage, "books").expect("good").unwrap_or_else(|| vec![2, 0]);
+    postcard::take_from_bytes(&content[1..]).expect("a position").0
+}
+
+/// What a start would read behind a snapshot grows with the snapshot, also when the core is started again in between.
+#[tokio::test]
+async fn snapshots_of_large_books_are_further_apart() {
+    let mut place = Place::new();
+    (place.config.snapshot_records, place.config.snapshot_log_percent) = (10, 300);
+    let mut core = place.start();
+    account(&core, "a", "1").await;
+    // The state makes the first snapshot as large as some hundreds of top-ups.
+    let mut request = initial("a", "s", 30);
+    request.client_state = vec![7; 40_000];
+    charge(&core, request).await;
+    let more = async |core: &charging_server::Core, from: u32, count: u32| {
+        for number in from..from + count {
+            core.decide(top_up("a", &format!("op {number}"), "1")).await.expect("decided");
+        }
+    };
+    more(&core, 0, 20).await;
+    eventually("the first snapshot", || async { newest_at(&place) > 0 }).await;
+    let first = newest_at(&place);
+    for from in [100, 200] {
+        more(&core, from, 100).await;
+        core.stop();
+        assert_eq!(newest_at(&place), first, "200 records of some 60 octets are less than three times 40,000");
+        core = place.start();
+    }
+    more(&core, 1_000, 2_500).await;
+    eventually("the next snapshot", || async { newest_at(&place) > first }).await;
+}
+
 #[tokio::test]
 async fn the_log_before_a_snapshot_goes_and_the_rest_is_enough() {
     let mut place = Place::new();
-    place.config.snapshot_records = 100;
+    (place.config.snapshot_records, place.config.snapshot_log_percent) = (100, 0);
     let core = place.start();
     account(&core, "a", "1").await;
     // Large enough that segments (64 MiB) are filled: a client's state counts.
