@@ -28,7 +28,7 @@
 //! | Talking | switch lost / alive | timers stop / proof, timers go on | Talking |
 //! | Talking | ended, gone | TERMINATION | Closing |
 //! | Closing | charged | STOP (or COST_ADJUSTMENT after a PENDING one) | Finished |
-//! | Closing | price late | STOP PENDING | Closing |
+//! | Closing | price late | Keep, STOP PENDING | Closing |
 //! | (new) | over before the restart, TERMINATION asked again | START, STOP or EVENT again | Closing |
 //!
 //! What is not in the table is ignored: duplicates and late news change nothing. REAUTHORIZE is met by an UPDATE as soon

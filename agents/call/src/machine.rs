@@ -344,6 +344,7 @@ impl CallMachine {
             ending: self.end.as_deref().cloned(),
             granted_ms: self.grant.reach_ms,
             cost: self.cost,
+            pending_stop: self.records.pending_stop,
         }
     }
 

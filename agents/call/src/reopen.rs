@@ -46,11 +46,11 @@ impl CallMachine {
                 call.meter = Some(Meter::stopped(answered, snapshot.held_ms, ending.talked_ms));
                 call.records.next = snapshot.next_record;
                 call.start_record(answered, effects);
-                let waited_ms = now.utc.since(termination.event_time);
                 call.end = Some(Box::new(ending));
-                if waited_ms >= call.settings.final_record_wait_ms {
-                    // The former agent may have written it without its price.
-                    call.price_late(effects);
+                if snapshot.pending_stop {
+                    // The former agent has written it without its price, or was about to.
+                    call.records.pending_stop = true;
+                    call.stop_record(effects);
                 }
             }
             None => {

@@ -59,6 +59,8 @@ pub(crate) struct Agent {
 
 struct Slot {
     machine: CallMachine,
+    /// Records that wait until the outbox keeps what says that they are written.
+    held: Option<Vec<CallRecord>>,
     finished: bool,
 }
 
@@ -322,8 +324,8 @@ impl Agent {
         let Delivered { request, answer, .. } = ended;
         let session = request.session_id.clone();
         let snapshot: Snapshot = serde_json::from_slice(&request.client_state).expect("what was kept can be read");
-        let (settings, now, mut effects) = (self.settings.clone(), self.now(stage), Vec::new());
-        match CallMachine::reopen(settings, snapshot, &request, now, &mut effects) {
+        let (settings, mut effects) = (self.settings.clone(), Vec::new());
+        match CallMachine::reopen(settings, snapshot, &request, &mut effects) {
             Some(machine) => {
                 self.create(stage, machine, effects)?;
                 self.accept(stage, &session, Input::Charged(Box::new(answer)))
@@ -406,7 +408,7 @@ impl Agent {
 
     fn create(&mut self, stage: &mut Stage, machine: CallMachine, effects: Vec<Effect>) -> Result<(), Dead> {
         let session = machine.session_id().clone();
-        self.calls.insert(session.clone(), Slot { machine, finished: false });
+        self.calls.insert(session.clone(), Slot { machine, held: None, finished: false });
         self.carry_out(stage, &session, effects)
     }
 
@@ -436,7 +438,18 @@ impl Agent {
                     if let Some(answered) = record.answer_time {
                         self.proofs.entry(session.clone()).or_insert((answered, 0));
                     }
-                    self.journal.append(stage, self.site, self.life, *record)?;
+                    match self.calls.get_mut(session).and_then(|slot| slot.held.as_mut()) {
+                        Some(held) => held.push(*record),
+                        None => self.journal.append(stage, self.site, self.life, *record)?,
+                    }
+                }
+                Effect::Keep(snapshot) => {
+                    let state = serde_json::to_vec(&snapshot).expect("a snapshot is plain data");
+                    if self.client.amend(stage, session, state)?
+                        && let Some(slot) = self.calls.get_mut(session)
+                    {
+                        slot.held.get_or_insert_default();
+                    }
                 }
                 Effect::Command(command) => self.order(stage, AtSwitch::Command(session.clone(), command)),
                 Effect::SetTimer(timer, at) => self.set(stage, session, timer, at.0),
@@ -462,7 +475,8 @@ impl Agent {
 
     /// A finished call is let go when its records are durable.
     fn retire(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
-        if !self.calls.get(session).is_some_and(|slot| slot.finished) || self.journal.waits_for(session) {
+        let over = |slot: &Slot| slot.finished && slot.held.is_none();
+        if !self.calls.get(session).is_some_and(over) || self.journal.waits_for(session) {
             return Ok(());
         }
         self.calls.remove(session);
@@ -483,6 +497,15 @@ impl Agent {
         self.written.extend(records);
         sessions.iter().try_for_each(|session| self.retire(stage, session))
     }
+    /// The outbox has what a call's records wait for.
+    fn kept(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
+        let held = self.calls.get_mut(session).and_then(|slot| slot.held.take());
+        for record in held.unwrap_or_default() {
+            self.journal.append(stage, self.site, self.life, record)?;
+        }
+        self.retire(stage, session)
+    }
+
 
     fn order(&self, stage: &mut Stage, event: AtSwitch) {
         let delay_ms = stage.roll(0, 20);

@@ -194,6 +194,7 @@ impl Sim {
                 self.answer(call, answer);
             }
         } else {
+                Effect::Keep(snapshot) => running.stored = Some(*snapshot),
             running.unanswered.extend(requests);
         }
     }

@@ -112,17 +112,8 @@ impl CallDriver {
     fn reopen(&mut self, ended: Recovered) {
         let Recovered { request, answer } = ended;
         let session_id = request.session_id.clone();
-        let snapshot = match serde_json::from_slice::<Snapshot>(&request.client_state) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                error!(switch = %self.switch, %session_id, %error, "what the outbox kept of an ended call cannot be read: its last records may be missing");
-                counter!(names::ALARMS, "switch" => self.label(), "alarm" => "state_unreadable").increment(1);
-                return self.charging.settled(&session_id);
-            }
-        };
-        let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
-        let mut effects = Vec::new();
-        let Some(machine) = CallMachine::reopen(settings, snapshot, &request, now, &mut effects) else {
+        let (settings, mut effects) = (Arc::clone(&self.settings), Vec::new());
+        let Some(machine) = CallMachine::reopen(settings, snapshot, &request, &mut effects) else {
             // Not of a call: nothing follows from it.
             return self.charging.settled(&session_id);
         };

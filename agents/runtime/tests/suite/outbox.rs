@@ -1,11 +1,12 @@
 //! What an agent that died had asked is asked again, and what follows from the answer is not lost.
 
 use agent_call::{CallEnd, SwitchEvent};
-use cdr_model::{EventKind, RecordType};
+use agent_runtime::Clock;
+use cdr_model::{CostState, EventKind, RecordType};
 use segment_log::Operation as DiskOperation;
 use segment_log::fault::{Failure, FaultStorage};
-use types::SessionId;
 use types::charging::Operation;
+use types::{SessionId, UtcMs};
 
 use crate::rig::{Rig, Setup};
 
@@ -125,4 +126,48 @@ async fn an_initial_without_an_answer_is_asked_again_and_its_session_is_known() 
     rig.driver.event(&call, SwitchEvent::Gone);
     rig.settle_records().await;
     assert_eq!(rig.balance(), ("100".into(), "0".into()));
+}
+
+/// The STOP is written, its price is owed, and the agent dies: the next one pays the debt, whatever its clock says.
+#[tokio::test(start_paused = true)]
+async fn the_price_of_a_pending_stop_follows_although_the_clock_was_set_back() {
+    for set_back_ms in [0, 3_600_000] {
+        let mut rig = durable().await;
+        let call = talked(&mut rig).await;
+        rig.core.set_reachable(false);
+        rig.hang_up(&call).await;
+        rig.attempts(2).await;
+        rig.pass(11_000).await;
+        rig.written(&call, &[RecordType::Start, RecordType::Stop]).await;
+        rig.clock = Clock::simulated(UtcMs(rig.clock.now().utc.0 - set_back_ms));
+        rig.die().await;
+        rig.core.set_reachable(true);
+        rig.driver.restore().await.expect("a list");
+        rig.settle_records().await;
+        assert_eq!(rig.kinds(&call), [RecordType::Start, RecordType::Stop, RecordType::Event], "{set_back_ms}");
+        let records = rig.records();
+        let cost =
+            |at: usize| records[at].cost.as_ref().map(|cost| (cost.state, cost.amount.map(|sum| sum.to_string())));
+        assert_eq!(cost(2), Some((CostState::Final, Some("0.1".to_owned()))));
+        assert_eq!(records[2].adjusts_record_id.as_ref(), Some(&records[1].record_id));
+    }
+}
+
+/// While the outbox cannot keep that a price is owed, the STOP waits; a disk that fails does not hold it up for ever.
+#[tokio::test(start_paused = true)]
+async fn a_stop_without_its_price_is_written_although_the_outbox_fails() {
+    let mut rig = durable().await;
+    let call = talked(&mut rig).await;
+    rig.core.set_reachable(false);
+    rig.hang_up(&call).await;
+    rig.attempts(2).await;
+    let outbox = rig.outbox_disk();
+    outbox.fail_all(DiskOperation::Write, Failure::Io);
+    rig.pass(11_000).await;
+    rig.written(&call, &[RecordType::Start, RecordType::Stop]).await;
+    rig.core.set_reachable(true);
+    rig.pass(10_000).await;
+    rig.settle_records().await;
+    assert_eq!(rig.kinds(&call), [RecordType::Start, RecordType::Stop, RecordType::Event]);
+    assert!(rig.finished(&call));
 }
