@@ -414,6 +414,11 @@ impl CallMachine {
         Effect::Charge { request, snapshot }
     }
 
+    /// Why the core never gave it anything, if a former agent could not carry that out.
+    pub(crate) fn never_granted(&self) -> Option<ReleaseCause> {
+        self.grant.denied.filter(|_| self.grant.last && self.grant.reach_ms == 0)
+    }
+
     /// Why tollkeeper, or the switch in its name, ended the call.
     pub(crate) fn release_cause(&self) -> Option<ReleaseCause> {
         let of_switch = || self.end.as_ref().and_then(|ending| ending.end.release_cause);

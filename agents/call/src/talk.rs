@@ -44,6 +44,9 @@ impl CallMachine {
         effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
         if let Some(release) = self.release.take() {
             self.release_wanted(release.cause, now, effects);
+        } else if let Some(cause) = self.never_granted() {
+            // Should it ring already, without the core, and be answered, it is ended then.
+            self.command(Command::Refuse(cause), effects);
         }
     }
 

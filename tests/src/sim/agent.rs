@@ -16,7 +16,7 @@ use segment_log::fault::FaultStorage;
 use types::charging::{Notification, NotificationKind, Operation, SessionSummary};
 use types::{MonoMs, Now, ReleaseCause, SessionId, UtcMs};
 
-use super::client::{Dead, Delivered, SimClient};
+use super::client::{Dead, Delivered, SimClient, ends_here};
 use super::event::{AgentEvent, AtSwitch, Body, Event, News, Packet, Reply};
 use super::journal::SimJournal;
 use super::stage::Stage;
@@ -136,7 +136,12 @@ impl Agent {
 
     pub fn happens(&mut self, stage: &mut Stage, event: AgentEvent) -> Result<(), Dead> {
         match event {
-            AgentEvent::Outbox => self.client.flush(stage),
+            AgentEvent::Outbox => {
+                for session in self.client.flush(stage)? {
+                    self.kept(stage, &session)?;
+                }
+                Ok(())
+            }
             AgentEvent::Journal => self.flushed(stage),
             AgentEvent::Unanswered(attempt) => {
                 self.client.unanswered(stage, attempt);
@@ -185,7 +190,7 @@ impl Agent {
             reply => {
                 let Some(delivered) = self.client.replied(stage, attempt, reply)? else { return Ok(()) };
                 if delivered.from_before {
-                    if delivered.request.operation == Operation::Termination {
+                    if ends_here(&delivered.request, &delivered.answer) {
                         self.recovered.push(delivered);
                     }
                     return self.restore(stage);
@@ -307,12 +312,20 @@ impl Agent {
             return Ok(());
         }
         stage.tell(|| format!("agent {} has {} sessions at the core", self.site, sessions.len()));
-        for ended in std::mem::take(&mut self.recovered) {
+        let recovered = std::mem::take(&mut self.recovered).into_iter();
+        let (ended, denied): (Vec<_>, Vec<_>) =
+            recovered.partition(|recovered| recovered.request.operation == Operation::Termination);
+        for ended in ended {
             self.reopen(stage, ended)?;
         }
         for summary in sessions {
             if !self.calls.contains_key(&summary.session_id) {
                 self.revive(stage, &summary)?;
+            }
+        }
+        for denied in denied {
+            if !self.calls.contains_key(&denied.request.session_id) {
+                self.take_denied(stage, &denied)?;
             }
         }
         self.restored = true;
@@ -332,6 +345,16 @@ impl Agent {
             }
             None => self.client.settled(&session),
         }
+    }
+
+    fn take_denied(&mut self, stage: &mut Stage, denied: &Delivered) -> Result<(), Dead> {
+        let snapshot: Snapshot =
+            serde_json::from_slice(&denied.request.client_state).expect("what was kept can be read");
+        let mut machine = CallMachine::denied(self.settings.clone(), snapshot, &denied.answer);
+        if let Some((answered, proven_ms)) = self.proofs.get(&denied.request.session_id) {
+            machine.was_answered(*answered, *proven_ms);
+        }
+        self.create(stage, machine, Vec::new())
     }
 
     fn revive(&mut self, stage: &mut Stage, summary: &SessionSummary) -> Result<(), Dead> {
@@ -473,6 +496,15 @@ impl Agent {
         Ok(())
     }
 
+    /// The outbox has what a call's records wait for.
+    fn kept(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
+        let held = self.calls.get_mut(session).and_then(|slot| slot.held.take());
+        for record in held.unwrap_or_default() {
+            self.journal.append(stage, self.site, self.life, record)?;
+        }
+        self.retire(stage, session)
+    }
+
     /// A finished call is let go when its records are durable.
     fn retire(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
         let over = |slot: &Slot| slot.finished && slot.held.is_none();
@@ -497,15 +529,6 @@ impl Agent {
         self.written.extend(records);
         sessions.iter().try_for_each(|session| self.retire(stage, session))
     }
-    /// The outbox has what a call's records wait for.
-    fn kept(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
-        let held = self.calls.get_mut(session).and_then(|slot| slot.held.take());
-        for record in held.unwrap_or_default() {
-            self.journal.append(stage, self.site, self.life, record)?;
-        }
-        self.retire(stage, session)
-    }
-
 
     fn order(&self, stage: &mut Stage, event: AtSwitch) {
         let delay_ms = stage.roll(0, 20);

@@ -218,7 +218,7 @@ impl SimClient {
         }
         self.recovering.remove(&queued.number);
         let Queued { request, number, from_before, .. } = queued;
-        if request.operation == Operation::Termination && self.outbox.is_some() {
+        if ends_here(&request, &answer) && self.outbox.is_some() {
             if let Some(before) = self.unsettled.insert(request.session_id.clone(), number) {
                 self.done(before)?;
             }
@@ -257,6 +257,15 @@ impl SimClient {
 
     fn event(&self, event: AgentEvent) -> Event {
         Event::Agent { site: self.index, life: self.life, event }
+    }
+}
+
+/// A TERMINATION, or an INITIAL that is denied: what is kept until its records are durable.
+pub(crate) fn ends_here(request: &ChargingRequest, answer: &ChargingAnswer) -> bool {
+    match request.operation {
+        Operation::Termination => true,
+        Operation::Initial => !answer.result_code.is_success(),
+        Operation::Update | Operation::Event => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `on_core_failure = "continue"`: the driver's word stands where the core is silent, and the money is right in the end.
 
-use agent_call::{CallSettings, Input, Phase};
+use agent_call::{CallSettings, Input, Phase, SwitchEvent};
 use types::ReleaseCause;
 use types::charging::FailureHandling;
 
@@ -174,6 +174,64 @@ fn a_denial_that_comes_late_ends_what_rings_or_talks() {
         assert_eq!(sim.calls[call].machine.phase(), Phase::Finished);
         sim.expect_balance("0.00", "0.00");
     }
+}
+
+/// The agent died before the core denied a call that had gone on: it is refused or ended when the switch tells of it, and has its
+/// records whatever the switch says.
+#[test]
+fn a_denial_after_a_restart_ends_what_rings_or_talks() {
+    let denied = || {
+        let mut sim = Sim::with_balance(R1, continuing(), "0.00");
+        sim.core_up = false;
+        let call = sim.offer();
+        sim.run_to(-2_000);
+        go_on(&mut sim, call);
+        sim.run_to(10_000);
+        sim.restore_denied(call);
+        sim.core_up = true;
+        sim.take(call);
+        (sim, call)
+    };
+    let (mut sim, call) = denied();
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.expect_untimed(call, "10.000 -> refuse 402 CREDIT_EXHAUSTED");
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.unanswered(call, 402);
+    sim.expect_untimed(
+        call,
+        "10.000 ATTEMPT =0 end 10.000 reason Failed release CREDIT_EXHAUSTED cause 21 sip 402 cost 0.00\n10.000 finished",
+    );
+    let (mut sim, call) = denied();
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.run_to(12_000);
+    sim.answered(call);
+    sim.run_to(12_000);
+    sim.expect_untimed(
+        call,
+        "10.000 -> refuse 402 CREDIT_EXHAUSTED
+         12.000 START =0 answer 12.000
+         12.000 -> release CREDIT_EXHAUSTED attempt 1",
+    );
+    let (mut sim, call) = denied();
+    sim.calls[call].machine.was_answered(super::sim::utc(0), 8_000);
+    sim.alive(call);
+    sim.run_to(10_000);
+    sim.expect_untimed(
+        call,
+        "10.000 START =0 answer 0.000
+         10.000 -> backstop 0
+         10.000 -> release CREDIT_EXHAUSTED attempt 1",
+    );
+    let (mut sim, call) = denied();
+    sim.calls[call].machine.was_answered(super::sim::utc(0), 8_000);
+    sim.switch(call, SwitchEvent::Gone);
+    sim.expect_untimed(
+        call,
+        "10.000 START =0 answer 0.000
+         10.000 ! uncharged
+         10.000 STOP =1 answer 0.000 end 8.000 talked 8.000 usage 8000 reason Normal cause 16 reconstructed
+         10.000 finished",
+    );
 }
 
 #[test]

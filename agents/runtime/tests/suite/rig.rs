@@ -261,7 +261,7 @@ impl Rig {
 }
 
 fn client(core: &MemoryCore, setup: &Setup) -> Client {
-    let (core, config) = (Arc::new(core.clone()), ClientConfig::default());
+    let (core, config) = (Arc::new(core.clone()), ClientConfig { keep_denied: true, ..ClientConfig::default() });
     match &setup.outbox {
         Some(outbox) => {
             Client::durable_on(ClientId::from(CLIENT), core, &config, Arc::new(outbox.clone())).expect("an outbox")
