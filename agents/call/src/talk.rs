@@ -71,6 +71,7 @@ impl CallMachine {
         self.start_timers(now, effects);
         match self.release.take() {
             Some(release) => self.release_wanted(release.cause, now, effects),
+            None if self.phase == Phase::Talking && self.has_outlived_its_grant(now) => self.take_up(now, effects),
             None if self.phase == Phase::Talking => {
                 self.move_backstop(now, effects);
                 self.go_on(now, effects);

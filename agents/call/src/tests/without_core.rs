@@ -234,6 +234,75 @@ fn a_denial_after_a_restart_ends_what_rings_or_talks() {
     );
 }
 
+/// It went on without the core, the agent died, core and agent are back: the account is asked, not the call ended.
+fn restarted_at_100(balance: &str) -> (Sim, usize) {
+    let (mut sim, call) = talking(balance);
+    sim.run_to(29_000);
+    go_on(&mut sim, call);
+    sim.run_to(90_000);
+    let kept = std::mem::take(&mut sim.calls[call].unanswered);
+    sim.core_up = true;
+    for request in kept {
+        sim.core.charge(&request);
+    }
+    sim.restore(call, 80_000);
+    sim.run_to(100_000);
+    sim.take(call);
+    (sim, call)
+}
+
+#[test]
+fn a_call_that_went_on_when_the_agent_died_goes_on_if_it_is_funded() {
+    let (mut sim, call) = restarted_at_100("5.00");
+    sim.alive(call);
+    sim.run_to(100_000);
+    sim.expect_untimed(
+        call,
+        "100.000 START =0 answer 0.000
+         100.000 -> backstop 20000
+         100.000 UPDATE #2 +75000 Threshold asks 30000 with state
+         100.000 -> backstop 30000",
+    );
+    assert!(sim.calls[call].machine.snapshot().tags.iter().any(|tag| **tag == *"CONTINUED"));
+    sim.expect_balance("4.00", "0.30");
+}
+
+#[test]
+fn a_call_that_went_on_when_the_agent_died_ends_if_it_is_not_funded() {
+    let (mut sim, call) = restarted_at_100("0.60");
+    sim.alive(call);
+    sim.run_to(100_000);
+    let released = sim.take(call).iter().any(|line| line.ends_with("-> release CREDIT_EXHAUSTED attempt 1"));
+    assert!(released);
+    // And the core's word is not waited for for ever.
+    let (mut sim, call) = restarted_at_100("5.00");
+    sim.core_up = false;
+    sim.alive(call);
+    sim.run_to(119_999);
+    assert!(!sim.take(call).iter().any(|line| line.contains("release")));
+    sim.run_to(120_000);
+    sim.expect_untimed(call, "120.000 -> release CHARGING_UNAVAILABLE attempt 1");
+}
+
+/// Other settings never let a call go on: what talks beyond its grant is cut.
+#[test]
+fn without_the_setting_a_restart_is_no_credit() {
+    let mut sim = Sim::with_balance(R1, settings(), "5.00");
+    let call = sim.offer();
+    sim.run_to(0);
+    sim.answered(call);
+    sim.run_to(29_000);
+    sim.restore(call, 25_000);
+    sim.run_to(56_000);
+    sim.take(call);
+    sim.alive(call);
+    sim.run_to(56_000);
+    sim.expect_untimed(
+        call,
+        "56.000 START =0 answer 0.000\n56.000 -> backstop 0\n56.000 -> release CHARGING_UNAVAILABLE attempt 1",
+    );
+}
+
 #[test]
 fn other_settings_and_other_moments_take_no_such_word() {
     let mut sim = Sim::with_balance(R1, settings(), "1.00");
