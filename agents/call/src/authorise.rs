@@ -35,10 +35,7 @@ impl CallMachine {
         let granted_ms = granted_ms(answer);
         if granted_ms == 0 {
             self.requests.session_open = false;
-            let code = outcome(answer);
-            let code = if code.is_success() { ResultCode::CREDIT_LIMIT_REACHED } else { code };
-            let cause = answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(code));
-            self.refuse(cause, now, effects);
+            self.refuse(denial(answer), now, effects);
             return;
         }
         self.grant =
@@ -128,6 +125,13 @@ pub(crate) fn outcome(answer: &ChargingAnswer) -> ResultCode {
         Some(unit) if answer.result_code.is_success() => unit.result_code,
         _ => answer.result_code,
     }
+}
+
+/// Why nothing was granted.
+pub(crate) fn denial(answer: &ChargingAnswer) -> ReleaseCause {
+    let code = outcome(answer);
+    let code = if code.is_success() { ResultCode::CREDIT_LIMIT_REACHED } else { code };
+    answer.release_cause.unwrap_or_else(|| ReleaseCause::from_result_code(code))
 }
 
 pub(crate) fn granted_ms(answer: &ChargingAnswer) -> u64 {

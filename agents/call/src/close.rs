@@ -168,6 +168,8 @@ impl CallMachine {
     pub(crate) fn price_late(&mut self, effects: &mut Vec<Effect>) {
         if self.phase == Phase::Closing && self.meter.is_some() && !self.records.pending_stop {
             self.records.pending_stop = true;
+            // A later agent must know that its price is owed, whatever its clock says.
+            effects.push(Effect::Keep(Box::new(self.snapshot())));
             self.stop_record(effects);
         }
     }

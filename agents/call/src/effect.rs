@@ -67,6 +67,9 @@ pub enum Effect {
         /// To be stored with it as `client_state`; absent: what the core has is still good.
         snapshot: Option<Box<Snapshot>>,
     },
+    /// Keep this with the TERMINATION that waits for its answer, instead of what it went out with: durable before the records
+    /// that follow are written.
+    Keep(Box<Snapshot>),
     /// Write a record.
     Record(Box<CallRecord>),
     /// Tell the switch.

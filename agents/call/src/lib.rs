@@ -26,10 +26,14 @@
 //! | Talking | continue | MoveBackstop | Talking |
 //! | Talking | interim timer | INTERIM | Talking |
 //! | Talking | switch lost / alive | timers stop / proof, timers go on | Talking |
+//! | Talking | alive after a restart, beyond a grant that was not the last, continue | MoveBackstop, UPDATE | Talking |
 //! | Talking | ended, gone | TERMINATION | Closing |
 //! | Closing | charged | STOP (or COST_ADJUSTMENT after a PENDING one) | Finished |
-//! | Closing | price late | STOP PENDING | Closing |
+//! | Closing | price late | Keep, STOP PENDING | Closing |
 //! | (new) | over before the restart, TERMINATION asked again | START, STOP or EVENT again | Closing |
+//! | (new) | denied when INITIAL is asked again after the restart | - | Ringing, Talking if it was answered |
+//! | Ringing, denied | ringing | Refuse | Ringing |
+//! | Talking, denied | alive | Release | Talking |
 //!
 //! What is not in the table is ignored: duplicates and late news change nothing. REAUTHORIZE is met by an UPDATE as soon
 //! as the call talks, the switch is heard and no request is in flight. A never-refuse call has no ring timer, no request

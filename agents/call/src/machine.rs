@@ -344,6 +344,7 @@ impl CallMachine {
             ending: self.end.as_deref().cloned(),
             granted_ms: self.grant.reach_ms,
             cost: self.cost,
+            pending_stop: self.records.pending_stop,
         }
     }
 
@@ -411,6 +412,11 @@ impl CallMachine {
             _ => self.requests.in_flight = Some(number),
         }
         Effect::Charge { request, snapshot }
+    }
+
+    /// Why the core never gave it anything, if a former agent could not carry that out.
+    pub(crate) fn never_granted(&self) -> Option<ReleaseCause> {
+        self.grant.denied.filter(|_| self.grant.last && self.grant.reach_ms == 0)
     }
 
     /// Why tollkeeper, or the switch in its name, ended the call.

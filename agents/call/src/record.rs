@@ -78,11 +78,12 @@ impl CallMachine {
             tax_amount: None,
             tax_included: None,
         };
-        let release_cause = end.release_cause.or_else(|| self.release_cause());
+        let denied = self.never_granted().filter(|_| !end.cancelled);
+        let release_cause = end.release_cause.or_else(|| self.release_cause()).or(denied);
         let record = CallRecord {
             event_kind: Some(EventKind::CallAttempt),
             end_time: Some(end.at),
-            termination_reason: Some(if self.release.is_some() {
+            termination_reason: Some(if self.release.is_some() || denied.is_some() {
                 TerminationReason::Failed
             } else {
                 Self::attempt_reason(&end)

@@ -1,12 +1,13 @@
-//! A call that was over before the agent died, while the answer to its TERMINATION, or the last record, was still on the way.
-//! The request was kept by the client's outbox and is asked again; the machine is made again to write what may be missing.
-//! Records written twice have the same ids, and the first durable one counts.
+//! What the client's outbox kept of calls of which the core has no session: they were over before the agent died, while the answer
+//! to the TERMINATION, or the last record, was still on the way; or the core denies the INITIAL that the former agent asked. The
+//! request is asked again, and the machine is made again to write what may be missing. Records written twice have the same ids,
+//! and the first durable one counts.
 
 use std::sync::Arc;
 
-use types::Now;
-use types::charging::ChargingRequest;
+use types::charging::{ChargingAnswer, ChargingRequest};
 
+use crate::authorise::denial;
 use crate::effect::Effect;
 use crate::machine::{CallMachine, Grant, Phase, Records, Requests};
 use crate::meter::Meter;
@@ -20,7 +21,6 @@ impl CallMachine {
         settings: Arc<CallSettings>,
         snapshot: Snapshot,
         termination: &ChargingRequest,
-        now: Now,
         effects: &mut Vec<Effect>,
     ) -> Option<Self> {
         let ending = snapshot.ending.clone()?;
@@ -46,11 +46,11 @@ impl CallMachine {
                 call.meter = Some(Meter::stopped(answered, snapshot.held_ms, ending.talked_ms));
                 call.records.next = snapshot.next_record;
                 call.start_record(answered, effects);
-                let waited_ms = now.utc.since(termination.event_time);
                 call.end = Some(Box::new(ending));
-                if waited_ms >= call.settings.final_record_wait_ms {
-                    // The former agent may have written it without its price.
-                    call.price_late(effects);
+                if snapshot.pending_stop {
+                    // The former agent has written it without its price, or was about to.
+                    call.records.pending_stop = true;
+                    call.stop_record(effects);
                 }
             }
             None => {
@@ -61,5 +61,20 @@ impl CallMachine {
             }
         }
         Some(call)
+    }
+
+    /// The machine of a call whose INITIAL, whose `client_state` was `snapshot`, the core denies now, or denied before the former
+    /// agent had carried that out. The call may wait, or be over, or go on: it may have been let through without the core. It
+    /// stands still until the switch says what became of it, and is then refused or ended. [`CallMachine::was_answered`] says
+    /// what was kept of an answer.
+    pub fn denied(settings: Arc<CallSettings>, snapshot: Snapshot, answer: &ChargingAnswer) -> Self {
+        let mut call = Self::new(settings, snapshot.offer);
+        call.connected = false;
+        call.phase = Phase::Ringing;
+        call.grant = Grant { last: true, denied: Some(denial(answer)), ..Grant::default() };
+        call.requests = Requests { next: answer.request_number.saturating_add(1), ..Requests::default() };
+        call.records.next = snapshot.next_record;
+        (call.cost, call.tags) = (answer.cost, snapshot.tags);
+        call
     }
 }

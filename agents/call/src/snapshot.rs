@@ -49,6 +49,9 @@ pub struct Snapshot {
     /// The cost so far, as the core last said; absent: it has not.
     #[serde(default)]
     pub cost: Option<Cost>,
+    /// The STOP is written without its price, which follows.
+    #[serde(default)]
+    pub pending_stop: bool,
 }
 
 /// How a call ended, as it is charged and recorded.

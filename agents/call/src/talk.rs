@@ -44,6 +44,9 @@ impl CallMachine {
         effects.push(Effect::SetTimer(Timer::Ring, now.mono.plus(self.settings.maximum_ring_ms)));
         if let Some(release) = self.release.take() {
             self.release_wanted(release.cause, now, effects);
+        } else if let Some(cause) = self.never_granted() {
+            // Should it ring already, without the core, and be answered, it is ended then.
+            self.command(Command::Refuse(cause), effects);
         }
     }
 
@@ -68,6 +71,7 @@ impl CallMachine {
         self.start_timers(now, effects);
         match self.release.take() {
             Some(release) => self.release_wanted(release.cause, now, effects),
+            None if self.phase == Phase::Talking && self.has_outlived_its_grant(now) => self.take_up(now, effects),
             None if self.phase == Phase::Talking => {
                 self.move_backstop(now, effects);
                 self.go_on(now, effects);

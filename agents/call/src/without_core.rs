@@ -72,6 +72,22 @@ impl CallMachine {
         self.requests.snapshot_stale = true;
     }
 
+    /// It talks although its grant is over and the core has not said that there is no other: a former agent let it go on.
+    pub(crate) fn has_outlived_its_grant(&self, now: Now) -> bool {
+        self.settings.on_core_failure == FailureHandling::Continue
+            && self.is_charged()
+            && self.requests.in_flight.is_none()
+            && !self.grant.last
+            && self.talked_ms(now) >= self.grant.reach_ms
+    }
+
+    /// The agent is back: the core is asked, and the call goes on for as long as that may take.
+    pub(crate) fn take_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.continued(self.talked_ms(now).saturating_add(TAKING_UP_MS));
+        self.move_backstop(now, effects);
+        self.catch_up(now, effects);
+    }
+
     /// The core is back, with a grant for what was reported long ago: what was talked since is reported at once, and until
     /// that is answered the driver's word stands.
     pub(crate) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -82,6 +98,9 @@ impl CallMachine {
         self.schedule(now, effects);
     }
 }
+
+/// How long a call that a former agent let go on waits for the core's word: an outage of so long ends no funded call.
+const TAKING_UP_MS: DurationMs = 20_000;
 
 /// The switch's backstop must be moved before it fires.
 pub(crate) const CONTINUE_LEAD_MS: DurationMs = 1_000;

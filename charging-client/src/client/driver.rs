@@ -43,6 +43,15 @@ pub(super) struct Submitted {
     pub(super) maybe_sent: Arc<AtomicBool>,
 }
 
+/// What the caller says of a request that it made.
+pub(super) enum Word {
+    Settled(SessionId),
+    Amended { session_id: SessionId, client_state: Vec<u8>, kept: Kept },
+}
+
+/// Called when something is on disk, or will not be.
+pub(super) type Kept = Box<dyn FnOnce() + Send>;
+
 impl Submitted {
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool {
@@ -89,7 +98,7 @@ impl Driver {
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Submitted>,
-        mut settled: mpsc::UnboundedReceiver<SessionId>,
+        mut words: mpsc::UnboundedReceiver<Word>,
         mut stop: watch::Receiver<bool>,
     ) -> Vec<ChargingRequest> {
         self.ask_again();
@@ -101,7 +110,7 @@ impl Driver {
                 Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
                 Some(written) = self.shelf.written() => self.written(written),
                 () = sleep_until(mending) => mend = true,
-                Some(session_id) = settled.recv() => self.shelf.settled(&session_id),
+                Some(word) = words.recv() => self.said(word),
                 Some(submitted) = inbox.recv() => self.take(submitted),
                 else => break,
             }
@@ -114,8 +123,8 @@ impl Driver {
         while let Ok(submitted) = inbox.try_recv() {
             self.take(submitted);
         }
-        while let Ok(session_id) = settled.try_recv() {
-            self.shelf.settled(&session_id);
+        while let Ok(word) = words.try_recv() {
+            self.said(word);
         }
         self.shelf.close().await;
         let undelivered = self.pending.into_entries().map(|queued| {
@@ -153,6 +162,22 @@ impl Driver {
         let queued = Queued { submitted, number, disk, maybe_arrived: false, failures: 0 };
         if self.pending.push(session_id.clone(), queued) && ready {
             self.attempt(&session_id);
+        }
+    }
+
+    fn said(&mut self, word: Word) {
+        match word {
+            Word::Settled(session_id) => self.shelf.settled(&session_id),
+            Word::Amended { session_id, client_state, kept } => {
+                let is_last = |queued: &&mut Queued| queued.submitted.request.operation == Operation::Termination;
+                match self.pending.of(&session_id).find(is_last) {
+                    Some(queued) => {
+                        queued.submitted.request.client_state = client_state;
+                        self.shelf.write_and_tell(queued.number, &queued.submitted.request, kept);
+                    }
+                    None => self.shelf.amend(&session_id, client_state, kept),
+                }
+            }
         }
     }
 
@@ -267,7 +292,8 @@ impl Driver {
         }
         self.metrics.requests_pending.subtract_one();
         let Queued { submitted: Submitted { request, reply, .. }, number, .. } = queued;
-        let by_core = outcome.is_ok();
+        let answer = outcome.as_ref().ok();
+        let follows = answer.is_some_and(|answer| self.shelf.waits_for_settlement(&request, answer));
         match (reply, outcome) {
             (Some(reply), outcome) => {
                 if reply.send(outcome).is_err() {
@@ -277,7 +303,7 @@ impl Driver {
             (None, Ok(answer)) => self.recovery.answered(number, request.clone(), answer),
             (None, Err(_)) => self.recovery.gone(number),
         }
-        self.shelf.answered(number, request, by_core);
+        self.shelf.answered(number, request, follows);
         self.held.give_back();
         self.shorten();
         if more {

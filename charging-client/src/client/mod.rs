@@ -36,7 +36,7 @@ use crate::failure::{ChargingFailure, FailureCause};
 use crate::metrics::ClientMetrics;
 use crate::outbox::OutboxError;
 use crate::transport::ChargingTransport;
-use driver::{Driver, Submitted};
+use driver::{Driver, Submitted, Word};
 use pending::Pending;
 pub use recovery::Recovered;
 use recovery::Recovery;
@@ -57,11 +57,21 @@ pub struct ClientConfig {
     /// The outbox makes the disk keep its requests at most this often, in milliseconds; one that comes alone is written at once,
     /// and none is sent sooner. 10 unless configured: more spares a busy client syncs, and its requests are sent together.
     pub outbox_interval_ms: u64,
+    /// An INITIAL that the core denies stays in the outbox until [`Client::settled`], as a TERMINATION does; false unless the
+    /// agent says so. For agents whose records, of a session that the core never had, are made of what the INITIAL is kept with.
+    #[serde(skip)]
+    pub keep_denied: bool,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { max_pending: 10_000, retry_first_ms: 50, retry_max_ms: 5_000, outbox_interval_ms: 10 }
+        Self {
+            max_pending: 10_000,
+            retry_first_ms: 50,
+            retry_max_ms: 5_000,
+            outbox_interval_ms: 10,
+            keep_denied: false,
+        }
     }
 }
 
@@ -79,7 +89,7 @@ struct Shared {
     inbox: mpsc::Sender<Submitted>,
     held: Arc<Held>,
     metrics: Arc<ClientMetrics>,
-    settled: mpsc::UnboundedSender<SessionId>,
+    words: mpsc::UnboundedSender<Word>,
     recovery: Recovery,
     stop: watch::Sender<bool>,
     driver: Mutex<Option<JoinHandle<Vec<ChargingRequest>>>>,
@@ -160,7 +170,7 @@ impl Client {
         let jitter = Arc::new(Jitter::seeded());
         let (held, metrics) = (Arc::new(Held::default()), Arc::new(ClientMetrics::default()));
         let recovery = Recovery::default();
-        let (settled, settlements) = mpsc::unbounded_channel();
+        let (words, words_said) = mpsc::unbounded_channel();
         let driver = Driver {
             transport: transport.clone(),
             backoff,
@@ -174,7 +184,7 @@ impl Client {
             attempts: JoinSet::new(),
             sessions: HashMap::new(),
         };
-        let driver = Mutex::new(Some(tokio::spawn(driver.run(submitted, settlements, stopped))));
+        let driver = Mutex::new(Some(tokio::spawn(driver.run(submitted, words_said, stopped))));
         let subscriptions = Mutex::default();
         Self(Arc::new(Shared {
             client_id,
@@ -185,7 +195,7 @@ impl Client {
             inbox,
             held,
             metrics,
-            settled,
+            words,
             recovery,
             stop,
             driver,
@@ -253,9 +263,9 @@ impl Client {
         receiver
     }
 
-    /// Waits until all requests of the outbox from before the start are answered, as long as that takes. The TERMINATIONs
-    /// among them, once: whoever asked them is gone, and their last records may be missing. Only after that does the core's
-    /// list of sessions tell where each of them stands. Cancel-safe.
+    /// Waits until all requests of the outbox from before the start are answered, as long as that takes. The TERMINATIONs and
+    /// the denied INITIALs among them, once: whoever asked them is gone, and their last records may be missing. Only after that
+    /// does the core's list of sessions tell where each of the others stands. Cancel-safe.
     pub async fn recovered(&self) -> Vec<Recovered> {
         self.0.recovery.complete().await
     }
@@ -263,7 +273,16 @@ impl Client {
     /// Everything that follows from the session's TERMINATION is durable: the outbox may forget it.
     pub fn settled(&self, session_id: &SessionId) {
         // A driver that has stopped leaves it to the next start.
-        drop(self.0.settled.send(session_id.clone()));
+        drop(self.0.words.send(Word::Settled(session_id.clone())));
+    }
+
+    /// From now on the session's TERMINATION is kept, and sent, with this `client_state`. `kept` is called, from any thread, when
+    /// that is on disk; or when it will not be: without an outbox, with a disk that fails, or without a TERMINATION that is not
+    /// settled. Not called when the client was stopped.
+    pub fn amend(&self, session_id: &SessionId, client_state: Vec<u8>, kept: impl FnOnce() + Send + 'static) {
+        let word = Word::Amended { session_id: session_id.clone(), client_state, kept: Box::new(kept) };
+        // A driver that has stopped leaves it as it was.
+        drop(self.0.words.send(word));
     }
 
     /// Confirms all notifications up to and including `sequence`; one attempt. A lost one does no harm: they come again.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use types::charging::{ChargingAnswer, ChargingRequest, Operation};
 
-/// A TERMINATION from before the start, and what the core says to it.
+/// A TERMINATION from before the start, or an INITIAL that is denied, and what the core says to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
     /// As it was asked.
@@ -18,7 +18,7 @@ pub struct Recovered {
 /// Shared by the driver, which fills it, and the client, which waits for it.
 #[derive(Clone)]
 pub(super) struct Recovery {
-    terminations: Arc<Mutex<Vec<Recovered>>>,
+    ended: Arc<Mutex<Vec<Recovered>>>,
     expected: HashSet<u64>,
     complete: watch::Sender<bool>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Recovery {
 impl Default for Recovery {
     fn default() -> Self {
         let (complete, _) = watch::channel(false);
-        Self { terminations: Arc::default(), expected: HashSet::new(), complete }
+        Self { ended: Arc::default(), expected: HashSet::new(), complete }
     }
 }
 
@@ -36,9 +36,9 @@ impl Recovery {
     }
 
     pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, answer: ChargingAnswer) {
-        if request.operation == Operation::Termination {
-            let mut terminations = self.terminations.lock().unwrap_or_else(PoisonError::into_inner);
-            terminations.push(Recovered { request, answer });
+        if ends_here(&request, &answer) {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push(Recovered { request, answer });
         }
         self.gone(number);
     }
@@ -55,11 +55,20 @@ impl Recovery {
         }
     }
 
-    /// Waits until all are answered. The TERMINATIONs among them, once.
+    /// Waits until all are answered. Those after which the core has no session, once.
     pub(super) async fn complete(&self) -> Vec<Recovered> {
         let mut complete = self.complete.subscribe();
         // The sender is part of `self`.
         drop(complete.wait_for(|complete| *complete).await);
-        std::mem::take(&mut *self.terminations.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// After this answer the core has no session, or none that goes on: whoever asked has the rest to do.
+pub(super) fn ends_here(request: &ChargingRequest, answer: &ChargingAnswer) -> bool {
+    match request.operation {
+        Operation::Termination => true,
+        Operation::Initial => !answer.result_code.is_success(),
+        Operation::Update | Operation::Event => false,
     }
 }

@@ -1,7 +1,7 @@
 //! The driver's side of the outbox: which request stands where, what is kept after its answer, and a disk that comes back.
 //!
 //! A TERMINATION stays after its answer until the caller says that the session is settled: the last record is made of it, and
-//! may not be durable yet.
+//! may not be durable yet. So does an INITIAL that is denied, where the caller wants that: there will be no TERMINATION.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,10 +12,11 @@ use segment_log::{Position, Storage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use types::SessionId;
-use types::charging::{ChargingRequest, Operation};
+use types::charging::{ChargingAnswer, ChargingRequest, Operation};
 
 use super::ClientConfig;
-use super::driver::Disk;
+use super::driver::{self, Disk};
+use super::recovery::ends_here;
 use crate::outbox::{Kept, LONGEST_LOG, Outbox, OutboxError};
 
 /// News of a request's way to the disk.
@@ -45,7 +46,9 @@ pub(super) struct Shelf {
     news: Option<(mpsc::UnboundedSender<Written>, mpsc::UnboundedReceiver<Written>)>,
     /// Whose request each number is.
     sessions: HashMap<u64, SessionId>,
-    /// Answered TERMINATIONs that are not settled.
+    /// See [`ClientConfig::keep_denied`].
+    keep_denied: bool,
+    /// Answered requests whose sessions are not settled.
     unsettled: HashMap<SessionId, (u64, Box<ChargingRequest>)>,
     /// The disk failed: it is tried again then.
     broken: Option<Instant>,
@@ -76,6 +79,7 @@ impl Shelf {
             loaded: loaded.requests,
             news: Some(mpsc::unbounded_channel()),
             sessions,
+            keep_denied: config.keep_denied,
             ..Self::default()
         })
     }
@@ -105,6 +109,24 @@ impl Shelf {
         let sender = sender.clone();
         // The driver is gone only when the process ends.
         outbox.take(number, request, move |result| drop(sender.send(Written { number, result })));
+    }
+
+    /// The same; `kept` is called when it is on disk, or will not be.
+    pub(super) fn write_and_tell(&mut self, number: u64, request: &ChargingRequest, kept: driver::Kept) {
+        let (Some(outbox), Some((sender, _))) = (&mut self.outbox, &self.news) else { return kept() };
+        let sender = sender.clone();
+        outbox.take(number, request, move |result| {
+            drop(sender.send(Written { number, result }));
+            kept();
+        });
+    }
+
+    /// What an answered request of the session is kept with from now on.
+    pub(super) fn amend(&mut self, session_id: &SessionId, client_state: Vec<u8>, kept: driver::Kept) {
+        let Some((number, mut request)) = self.unsettled.get(session_id).cloned() else { return kept() };
+        request.client_state = client_state;
+        self.unsettled.insert(session_id.clone(), (number, request.clone()));
+        self.write_and_tell(number, &request, kept);
     }
 
     /// Never without an outbox.
@@ -175,12 +197,17 @@ impl Shelf {
         }
     }
 
-    /// The core has answered, or will not be asked.
-    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, by_core: bool) {
+    /// Whether something follows from the answer that the request must outlive.
+    pub(super) fn waits_for_settlement(&self, request: &ChargingRequest, answer: &ChargingAnswer) -> bool {
+        ends_here(request, answer) && (self.keep_denied || request.operation == Operation::Termination)
+    }
+
+    /// The core has answered, or will not be asked; `follows`: what follows from the answer is not durable yet.
+    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, follows: bool) {
         if self.storage.is_none() {
             return;
         }
-        if by_core && request.operation == Operation::Termination {
+        if follows {
             if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, Box::new(request))) {
                 self.done(before);
             }

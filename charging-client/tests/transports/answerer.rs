@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::watch;
 use types::charging::{
-    ChargingAnswer, ChargingRequest, Notification, NotificationKind, ResultCode, SessionPhase, SessionSummary,
-    UnitAnswer, Units,
+    ChargingAnswer, ChargingRequest, Notification, NotificationKind, Operation, ResultCode, SessionPhase,
+    SessionSummary, UnitAnswer, Units,
 };
 use types::{ClientId, SessionId};
 
@@ -29,6 +29,7 @@ struct State {
     arrivals: Vec<Arrival>,
     applied: Vec<(String, u32)>,
     busy_answers: u32,
+    denies: bool,
     notifications: Vec<Notification>,
     confirmed: u64,
 }
@@ -98,8 +99,12 @@ impl Answerer {
             final_unit: None,
             billable: 0,
         };
-        let mut answer = ChargingAnswer::refusal(session_id.clone(), number, ResultCode::SUCCESS);
-        answer.units = vec![granted];
+        let denied = state.denies && request.operation == Operation::Initial;
+        let code = if denied { ResultCode::CREDIT_LIMIT_REACHED } else { ResultCode::SUCCESS };
+        let mut answer = ChargingAnswer::refusal(session_id.clone(), number, code);
+        if !denied {
+            answer.units = vec![granted];
+        }
         state.stored.insert((session_id.clone(), number), answer.clone());
         state.sessions.insert(session_id, summary(request));
         answer
@@ -130,6 +135,11 @@ impl Answerer {
     /// The next so many requests are answered 3004.
     pub fn be_busy(&self, times: u32) {
         self.state().busy_answers = times;
+    }
+
+    /// New sessions are denied from now on.
+    pub fn deny(&self) {
+        self.state().denies = true;
     }
 
     /// Waits until so many requests have arrived in all.

@@ -27,7 +27,18 @@ impl Rig {
     }
 
     fn client(&self) -> Client {
-        let config = ClientConfig { max_pending: 100, retry_first_ms: 1, retry_max_ms: 10, ..ClientConfig::default() };
+        self.client_that(false)
+    }
+
+    /// `keep_denied`: see [`ClientConfig`].
+    fn client_that(&self, keep_denied: bool) -> Client {
+        let config = ClientConfig {
+            max_pending: 100,
+            retry_first_ms: 1,
+            retry_max_ms: 10,
+            keep_denied,
+            ..ClientConfig::default()
+        };
         let storage = Arc::new(self.storage.clone());
         Client::durable_on(ClientId::from("agent-1"), self.core.transport(), &config, storage).expect("an outbox")
     }
@@ -175,4 +186,57 @@ async fn what_happened_without_the_disk_is_on_it_when_it_is_back() {
     let again = rig.answerer.arrivals(before + 2).await[before..].to_vec();
     assert!(again.contains(&arrival("a", 1, true)) && again.contains(&arrival("b", 1, true)), "{again:?}");
     assert!(!again.iter().any(|one| one.session_id == "c"), "done with: {again:?}");
+}
+
+/// A denied INITIAL is the last word, too, where the agent says so: until it is settled.
+#[tokio::test]
+async fn a_denied_initial_is_kept_like_a_termination_where_that_is_wanted() {
+    for keep_denied in [false, true] {
+        let rig = Rig::start().await;
+        rig.answerer.deny();
+        let client = rig.client_that(keep_denied);
+        for session in ["a", "b"] {
+            client.charge(initial(session), PATIENCE).await.expect("an answer");
+        }
+        client.settled(&"a".into());
+        // What is done is on disk when something later is.
+        client.charge(request("c", 1, Operation::Update), PATIENCE).await.expect("an answer");
+        client.charge(request("c", 2, Operation::Update), PATIENCE).await.expect("an answer");
+        rig.kill(client);
+        let client = rig.client_that(keep_denied);
+        let recovered = client.recovered().await;
+        let found: Vec<_> = recovered.iter().map(|one| one.request.session_id.as_str()).collect();
+        assert_eq!(found, if keep_denied { vec!["b"] } else { vec![] });
+    }
+}
+
+/// What a TERMINATION is kept with can change until it is settled; whoever asks for it hears when that is on disk.
+#[tokio::test]
+async fn an_amended_termination_is_found_amended() {
+    let rig = Rig::start().await;
+    let client = rig.client();
+    let amend = async |client: &Client, session: &str, state: &[u8]| {
+        let (told, kept) = tokio::sync::oneshot::channel();
+        client.amend(&session.into(), state.to_vec(), move || told.send(()).unwrap_or_default());
+        kept.await.expect("told");
+    };
+    client.charge(initial("answered"), PATIENCE).await.expect("an answer");
+    client.charge(request("answered", 1, Operation::Termination), PATIENCE).await.expect("an answer");
+    rig.answerer.hold();
+    drop(client.submit(request("waits", 1, Operation::Termination)).expect("room"));
+    rig.answerer.arrivals(3).await;
+    amend(&client, "answered", &[7]).await;
+    amend(&client, "waits", &[8]).await;
+    amend(&client, "nobody", &[9]).await;
+    rig.kill(client);
+    rig.answerer.release();
+    let client = rig.client();
+    let mut recovered = client.recovered().await;
+    recovered.sort_by_key(|one| one.request.session_id.clone());
+    let found: Vec<_> =
+        recovered.iter().map(|one| (one.request.session_id.as_str(), one.request.client_state.clone())).collect();
+    assert_eq!(found, [("answered", vec![7]), ("waits", vec![8])]);
+    // A disk that fails holds nobody up.
+    rig.storage.fail_all(DiskOperation::Sync, Failure::Io);
+    amend(&client, "waits", &[9]).await;
 }

@@ -16,7 +16,7 @@ use segment_log::fault::FaultStorage;
 use types::charging::{Notification, NotificationKind, Operation, SessionSummary};
 use types::{MonoMs, Now, ReleaseCause, SessionId, UtcMs};
 
-use super::client::{Dead, Delivered, SimClient};
+use super::client::{Dead, Delivered, SimClient, ends_here};
 use super::event::{AgentEvent, AtSwitch, Body, Event, News, Packet, Reply};
 use super::journal::SimJournal;
 use super::stage::Stage;
@@ -59,6 +59,8 @@ pub(crate) struct Agent {
 
 struct Slot {
     machine: CallMachine,
+    /// Records that wait until the outbox keeps what says that they are written.
+    held: Option<Vec<CallRecord>>,
     finished: bool,
 }
 
@@ -134,7 +136,12 @@ impl Agent {
 
     pub fn happens(&mut self, stage: &mut Stage, event: AgentEvent) -> Result<(), Dead> {
         match event {
-            AgentEvent::Outbox => self.client.flush(stage),
+            AgentEvent::Outbox => {
+                for session in self.client.flush(stage)? {
+                    self.kept(stage, &session)?;
+                }
+                Ok(())
+            }
             AgentEvent::Journal => self.flushed(stage),
             AgentEvent::Unanswered(attempt) => {
                 self.client.unanswered(stage, attempt);
@@ -183,7 +190,7 @@ impl Agent {
             reply => {
                 let Some(delivered) = self.client.replied(stage, attempt, reply)? else { return Ok(()) };
                 if delivered.from_before {
-                    if delivered.request.operation == Operation::Termination {
+                    if ends_here(&delivered.request, &delivered.answer) {
                         self.recovered.push(delivered);
                     }
                     return self.restore(stage);
@@ -305,12 +312,20 @@ impl Agent {
             return Ok(());
         }
         stage.tell(|| format!("agent {} has {} sessions at the core", self.site, sessions.len()));
-        for ended in std::mem::take(&mut self.recovered) {
+        let recovered = std::mem::take(&mut self.recovered).into_iter();
+        let (ended, denied): (Vec<_>, Vec<_>) =
+            recovered.partition(|recovered| recovered.request.operation == Operation::Termination);
+        for ended in ended {
             self.reopen(stage, ended)?;
         }
         for summary in sessions {
             if !self.calls.contains_key(&summary.session_id) {
                 self.revive(stage, &summary)?;
+            }
+        }
+        for denied in denied {
+            if !self.calls.contains_key(&denied.request.session_id) {
+                self.take_denied(stage, &denied)?;
             }
         }
         self.restored = true;
@@ -322,14 +337,24 @@ impl Agent {
         let Delivered { request, answer, .. } = ended;
         let session = request.session_id.clone();
         let snapshot: Snapshot = serde_json::from_slice(&request.client_state).expect("what was kept can be read");
-        let (settings, now, mut effects) = (self.settings.clone(), self.now(stage), Vec::new());
-        match CallMachine::reopen(settings, snapshot, &request, now, &mut effects) {
+        let (settings, mut effects) = (self.settings.clone(), Vec::new());
+        match CallMachine::reopen(settings, snapshot, &request, &mut effects) {
             Some(machine) => {
                 self.create(stage, machine, effects)?;
                 self.accept(stage, &session, Input::Charged(Box::new(answer)))
             }
             None => self.client.settled(&session),
         }
+    }
+
+    fn take_denied(&mut self, stage: &mut Stage, denied: &Delivered) -> Result<(), Dead> {
+        let snapshot: Snapshot =
+            serde_json::from_slice(&denied.request.client_state).expect("what was kept can be read");
+        let mut machine = CallMachine::denied(self.settings.clone(), snapshot, &denied.answer);
+        if let Some((answered, proven_ms)) = self.proofs.get(&denied.request.session_id) {
+            machine.was_answered(*answered, *proven_ms);
+        }
+        self.create(stage, machine, Vec::new())
     }
 
     fn revive(&mut self, stage: &mut Stage, summary: &SessionSummary) -> Result<(), Dead> {
@@ -406,7 +431,7 @@ impl Agent {
 
     fn create(&mut self, stage: &mut Stage, machine: CallMachine, effects: Vec<Effect>) -> Result<(), Dead> {
         let session = machine.session_id().clone();
-        self.calls.insert(session.clone(), Slot { machine, finished: false });
+        self.calls.insert(session.clone(), Slot { machine, held: None, finished: false });
         self.carry_out(stage, &session, effects)
     }
 
@@ -436,7 +461,18 @@ impl Agent {
                     if let Some(answered) = record.answer_time {
                         self.proofs.entry(session.clone()).or_insert((answered, 0));
                     }
-                    self.journal.append(stage, self.site, self.life, *record)?;
+                    match self.calls.get_mut(session).and_then(|slot| slot.held.as_mut()) {
+                        Some(held) => held.push(*record),
+                        None => self.journal.append(stage, self.site, self.life, *record)?,
+                    }
+                }
+                Effect::Keep(snapshot) => {
+                    let state = serde_json::to_vec(&snapshot).expect("a snapshot is plain data");
+                    if self.client.amend(stage, session, state)?
+                        && let Some(slot) = self.calls.get_mut(session)
+                    {
+                        slot.held.get_or_insert_default();
+                    }
                 }
                 Effect::Command(command) => self.order(stage, AtSwitch::Command(session.clone(), command)),
                 Effect::SetTimer(timer, at) => self.set(stage, session, timer, at.0),
@@ -460,9 +496,19 @@ impl Agent {
         Ok(())
     }
 
+    /// The outbox has what a call's records wait for.
+    fn kept(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
+        let held = self.calls.get_mut(session).and_then(|slot| slot.held.take());
+        for record in held.unwrap_or_default() {
+            self.journal.append(stage, self.site, self.life, record)?;
+        }
+        self.retire(stage, session)
+    }
+
     /// A finished call is let go when its records are durable.
     fn retire(&mut self, stage: &mut Stage, session: &SessionId) -> Result<(), Dead> {
-        if !self.calls.get(session).is_some_and(|slot| slot.finished) || self.journal.waits_for(session) {
+        let over = |slot: &Slot| slot.finished && slot.held.is_none();
+        if !self.calls.get(session).is_some_and(over) || self.journal.waits_for(session) {
             return Ok(());
         }
         self.calls.remove(session);

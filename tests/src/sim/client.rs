@@ -31,6 +31,8 @@ struct Outbox {
     log: Log,
     book: OutboxBook,
     writing: Vec<(u64, Position, Lane)>,
+    /// Whose TERMINATION is written with another state.
+    amending: Vec<SessionId>,
     planned: bool,
 }
 
@@ -73,7 +75,7 @@ impl SimClient {
         let (log, book, loaded) = OutboxBook::open(Arc::new(disk.clone())).map_err(|_| Dead)?;
         assert_eq!(loaded.unreadable, 0, "an outbox that was only torn has no damaged entries");
         let mut client = Self::new(index, life);
-        client.outbox = Some(Outbox { log, book, writing: Vec::new(), planned: false });
+        client.outbox = Some(Outbox { log, book, writing: Vec::new(), amending: Vec::new(), planned: false });
         client.next_number = loaded.next_number;
         for kept in loaded.requests {
             client.recovering.insert(kept.number);
@@ -105,26 +107,45 @@ impl SimClient {
         let lane = (request.session_id.clone(), if waits { 0 } else { request.request_number + 1 });
         let number = self.next_number;
         self.next_number += 1;
-        let mut durable = true;
-        if let Some(outbox) = &mut self.outbox {
-            let payload = outbox.book.taken(number, &request);
-            let position = outbox.log.append(&payload).map_err(|_| Dead)?;
-            outbox.writing.push((number, position, lane.clone()));
-            durable = false;
-            if !std::mem::replace(&mut outbox.planned, true) {
-                let delay_ms = stage.roll(0, 12);
-                stage.after(delay_ms, self.event(AgentEvent::Outbox));
-            }
-        }
+        let durable = self.outbox.is_none();
+        self.write(stage, number, &request, &lane)?;
         let queued = Queued { request, number, durable, maybe_arrived: false, failures: 0, from_before: false };
         self.push(stage, lane, queued);
         Ok(())
     }
 
-    /// The outbox's batch is written and synced.
-    pub fn flush(&mut self, stage: &mut Stage) -> Result<(), Dead> {
+    fn write(&mut self, stage: &mut Stage, number: u64, request: &ChargingRequest, lane: &Lane) -> Result<(), Dead> {
         let Some(outbox) = &mut self.outbox else { return Ok(()) };
+        let payload = outbox.book.taken(number, request);
+        let position = outbox.log.append(&payload).map_err(|_| Dead)?;
+        outbox.writing.push((number, position, lane.clone()));
+        if !std::mem::replace(&mut outbox.planned, true) {
+            let delay_ms = stage.roll(0, 12);
+            stage.after(delay_ms, self.event(AgentEvent::Outbox));
+        }
+        Ok(())
+    }
+
+    /// The TERMINATION that waits is kept with another state from now on. False: there is none.
+    pub fn amend(&mut self, stage: &mut Stage, session: &SessionId, state: Vec<u8>) -> Result<bool, Dead> {
+        let lane = (session.clone(), 0);
+        let waiting = self.pending.get_mut(&lane).into_iter().flatten();
+        let mut last = waiting.filter(|queued| queued.request.operation == Operation::Termination);
+        let Some(queued) = last.next() else { return Ok(false) };
+        queued.request.client_state = state;
+        let (number, request) = (queued.number, queued.request.clone());
+        self.write(stage, number, &request, &lane)?;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.amending.push(session.clone());
+        }
+        Ok(true)
+    }
+
+    /// The outbox's batch is written and synced. Whose TERMINATION is kept with another state now.
+    pub fn flush(&mut self, stage: &mut Stage) -> Result<Vec<SessionId>, Dead> {
+        let Some(outbox) = &mut self.outbox else { return Ok(Vec::new()) };
         outbox.planned = false;
+        let amended = std::mem::take(&mut outbox.amending);
         outbox.log.commit().map_err(|_| Dead)?;
         for (number, position, lane) in std::mem::take(&mut outbox.writing) {
             if let Some(outbox) = &mut self.outbox {
@@ -139,7 +160,7 @@ impl SimClient {
                 self.attempt(stage, &lane);
             }
         }
-        Ok(())
+        Ok(amended)
     }
 
     /// An attempt has had no answer in its time.
@@ -197,7 +218,7 @@ impl SimClient {
         }
         self.recovering.remove(&queued.number);
         let Queued { request, number, from_before, .. } = queued;
-        if request.operation == Operation::Termination && self.outbox.is_some() {
+        if ends_here(&request, &answer) && self.outbox.is_some() {
             if let Some(before) = self.unsettled.insert(request.session_id.clone(), number) {
                 self.done(before)?;
             }
@@ -236,6 +257,15 @@ impl SimClient {
 
     fn event(&self, event: AgentEvent) -> Event {
         Event::Agent { site: self.index, life: self.life, event }
+    }
+}
+
+/// A TERMINATION, or an INITIAL that is denied: what is kept until its records are durable.
+pub(crate) fn ends_here(request: &ChargingRequest, answer: &ChargingAnswer) -> bool {
+    match request.operation {
+        Operation::Termination => true,
+        Operation::Initial => !answer.result_code.is_success(),
+        Operation::Update | Operation::Event => false,
     }
 }
 

@@ -53,7 +53,7 @@ impl AgentConfig for Configured {
         let outbox = place.data_dir.join("agents").join(&*self.0.name).join("outbox");
         let agent = Agent::bind(AgentParts {
             config: Arc::clone(&self.0),
-            charging: place.client(ClientId::from(&*self.0.name), &outbox, GATEWAYS_WAIT_MS)?,
+            charging: place.client(ClientId::from(&*self.0.name), &outbox, GATEWAYS_WAIT_MS, false)?,
             journal: Arc::clone(&place.journal),
             clock,
             // Greater with every start, the same for all peers.

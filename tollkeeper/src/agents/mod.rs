@@ -88,7 +88,7 @@ impl AgentPlace<'_> {
             settings: calls.settings(client_id.clone()),
             authorise_timeout: calls.authorise_timeout.std(),
             maximum_calls: usize::try_from(calls.maximum_calls).unwrap_or(usize::MAX),
-            charging: self.client(client_id, &outbox, CALLERS_WAIT_MS)?,
+            charging: self.client(client_id, &outbox, CALLERS_WAIT_MS, true)?,
             journal: Arc::clone(&self.journal),
             call_log: Some(call_log),
             proven_before,
@@ -98,9 +98,15 @@ impl AgentPlace<'_> {
     }
 
     /// A charging client of this name with its outbox, which keeps requests from the core for at most `outbox_interval_ms` to write
-    /// them together; kept for metrics and for the drain.
-    pub fn client(&mut self, client_id: ClientId, outbox: &Path, outbox_interval_ms: u64) -> anyhow::Result<Client> {
-        let config = ClientConfig { outbox_interval_ms, ..self.client.clone() };
+    /// them together; kept for metrics and for the drain. `keep_denied`: see [`ClientConfig::keep_denied`].
+    pub fn client(
+        &mut self,
+        client_id: ClientId,
+        outbox: &Path,
+        outbox_interval_ms: u64,
+        keep_denied: bool,
+    ) -> anyhow::Result<Client> {
+        let config = ClientConfig { outbox_interval_ms, keep_denied, ..self.client.clone() };
         let client = Client::durable(client_id, Arc::clone(&self.transport), &config, outbox)
             .with_context(|| format!("charging requests that were not answered, in {}", outbox.display()))?;
         self.clients.push(client.clone());

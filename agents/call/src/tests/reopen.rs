@@ -25,7 +25,7 @@ fn reopened(sim: &mut Sim, call: usize) -> (CallMachine, Vec<Effect>) {
     let (request, mut effects) = (termination(sim, call), Vec::new());
     let snapshot = sim.calls[call].stored.clone().expect("stored");
     let settings = settings().into();
-    let machine = CallMachine::reopen(settings, snapshot, &request, sim.now(), &mut effects).expect("it was over");
+    let machine = CallMachine::reopen(settings, snapshot, &request, &mut effects).expect("it was over");
     (machine, effects)
 }
 
@@ -51,7 +51,46 @@ fn the_same_records_are_written_again() {
     sim.expect_balance("0.60", "0.00");
 }
 
-/// When the first agent may have written the STOP without its price, the price follows it as it would have.
+/// That the price is owed is kept before the STOP is written without it.
+#[test]
+fn what_is_owed_is_kept_before_it_is_told() {
+    let mut sim = Sim::with_balance(R1, settings(), "1.00");
+    let call = sim.offer();
+    sim.run_to(0);
+    sim.answered(call);
+    sim.run_to(20_000);
+    sim.core_up = false;
+    sim.ended(call);
+    sim.take(call);
+    sim.run_to(40_000);
+    sim.expect(
+        call,
+        "30.000 keep pending
+         30.000 STOP =1 answer 0.000 end 20.000 talked 20.000 usage 20000 reason Normal cause 16 cost 0.00 pending",
+    );
+}
+
+/// The agent is away for an hour before it could write anything: no price is owed, the STOP has it.
+#[test]
+fn a_stop_that_was_never_written_has_its_price_however_late() {
+    let mut sim = Sim::with_balance(R1, settings(), "1.00");
+    let call = sim.offer();
+    sim.run_to(0);
+    sim.answered(call);
+    sim.run_to(20_000);
+    sim.core_up = false;
+    sim.ended(call);
+    sim.run_to(21_000);
+    let (mut machine, mut effects) = reopened(&mut sim, call);
+    sim.run_to(3_600_000);
+    answered_again(&mut sim, call, &mut machine, &mut effects);
+    let records = records(&effects);
+    let kinds: Vec<_> = records.iter().map(|record| record.record_type).collect();
+    assert_eq!(kinds, [RecordType::Start, RecordType::Stop]);
+    assert_eq!(records[1].cost.as_ref().map(|cost| cost.state), Some(CostState::Final));
+}
+
+/// When the first agent has written the STOP without its price, the price follows it as it would have, whatever a clock says.
 #[test]
 fn a_price_that_was_late_follows_a_stop_without_it() {
     let mut sim = Sim::with_balance(R1, settings(), "1.00");
@@ -101,8 +140,8 @@ fn a_call_that_goes_on_is_not_reopened() {
     sim.run_to(0);
     sim.answered(call);
     sim.run_to(26_000);
-    let (snapshot, now) = (sim.calls[call].stored.clone().expect("stored"), sim.now());
+    let snapshot = sim.calls[call].stored.clone().expect("stored");
     sim.ended(call);
     let request = termination(&sim, call);
-    assert!(CallMachine::reopen(settings().into(), snapshot, &request, now, &mut Vec::new()).is_none());
+    assert!(CallMachine::reopen(settings().into(), snapshot, &request, &mut Vec::new()).is_none());
 }

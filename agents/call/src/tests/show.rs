@@ -34,6 +34,7 @@ pub fn is_timer(line: &str) -> bool {
 fn line(effect: &Effect) -> String {
     match effect {
         Effect::Charge { request, snapshot } => charge(request, snapshot.is_some()),
+        Effect::Keep(snapshot) => format!("keep{}", if snapshot.pending_stop { " pending" } else { "" }),
         Effect::Record(record) => self::record(record),
         Effect::Command(command) => self::command(*command),
         Effect::SetTimer(timer, due) => {

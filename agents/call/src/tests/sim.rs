@@ -132,6 +132,15 @@ impl Sim {
         self.calls[call].machine = CallMachine::restore(self.settings.clone(), snapshot, &summary, proven_ms);
     }
 
+    /// The agent dies and comes back, and the core denies the INITIAL that was kept.
+    pub fn restore_denied(&mut self, call: usize) {
+        let snapshot = self.calls[call].stored.clone().expect("the INITIAL carried one");
+        let initial = self.calls[call].unanswered.remove(0);
+        let answer = self.core.charge(&initial);
+        self.calls[call].timers.clear();
+        self.calls[call].machine = CallMachine::denied(self.settings.clone(), snapshot, &answer);
+    }
+
     fn add(&mut self, make: impl FnOnce(&mut Vec<Effect>) -> CallMachine) -> usize {
         let mut effects = Vec::new();
         let machine = make(&mut effects);
@@ -185,6 +194,7 @@ impl Sim {
                     running.stored = snapshot.map(|snapshot| *snapshot).or_else(|| running.stored.take());
                     requests.push(*request);
                 }
+                Effect::Keep(snapshot) => running.stored = Some(*snapshot),
                 _ => {}
             }
         }

@@ -249,7 +249,8 @@ fn a_late_price_gives_a_pending_stop_and_one_adjustment() {
     sim.deliver();
     sim.expect(
         call,
-        "20.000 STOP =1 answer 0.000 end 10.000 talked 10.000 usage 10000 reason Normal cause 16 cost 0.00 pending
+        "20.000 keep pending
+         20.000 STOP =1 answer 0.000 end 10.000 talked 10.000 usage 10000 reason Normal cause 16 cost 0.00 pending
          30.000 COST_ADJUSTMENT =2 answer 0.000 end 10.000 billable 10.000 cost 0.10 of s/c0/STOP/0
          30.000 cancel FinalRecord
          30.000 finished",

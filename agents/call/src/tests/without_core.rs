@@ -1,6 +1,6 @@
 //! `on_core_failure = "continue"`: the driver's word stands where the core is silent, and the money is right in the end.
 
-use agent_call::{CallSettings, Input, Phase};
+use agent_call::{CallSettings, Input, Phase, SwitchEvent};
 use types::ReleaseCause;
 use types::charging::FailureHandling;
 
@@ -174,6 +174,133 @@ fn a_denial_that_comes_late_ends_what_rings_or_talks() {
         assert_eq!(sim.calls[call].machine.phase(), Phase::Finished);
         sim.expect_balance("0.00", "0.00");
     }
+}
+
+/// The agent died before the core denied a call that had gone on: it is refused or ended when the switch tells of it, and has its
+/// records whatever the switch says.
+#[test]
+fn a_denial_after_a_restart_ends_what_rings_or_talks() {
+    let denied = || {
+        let mut sim = Sim::with_balance(R1, continuing(), "0.00");
+        sim.core_up = false;
+        let call = sim.offer();
+        sim.run_to(-2_000);
+        go_on(&mut sim, call);
+        sim.run_to(10_000);
+        sim.restore_denied(call);
+        sim.core_up = true;
+        sim.take(call);
+        (sim, call)
+    };
+    let (mut sim, call) = denied();
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.expect_untimed(call, "10.000 -> refuse 402 CREDIT_EXHAUSTED");
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.unanswered(call, 402);
+    sim.expect_untimed(
+        call,
+        "10.000 ATTEMPT =0 end 10.000 reason Failed release CREDIT_EXHAUSTED cause 21 sip 402 cost 0.00\n10.000 finished",
+    );
+    let (mut sim, call) = denied();
+    sim.switch(call, SwitchEvent::Ringing);
+    sim.run_to(12_000);
+    sim.answered(call);
+    sim.run_to(12_000);
+    sim.expect_untimed(
+        call,
+        "10.000 -> refuse 402 CREDIT_EXHAUSTED
+         12.000 START =0 answer 12.000
+         12.000 -> release CREDIT_EXHAUSTED attempt 1",
+    );
+    let (mut sim, call) = denied();
+    sim.calls[call].machine.was_answered(super::sim::utc(0), 8_000);
+    sim.alive(call);
+    sim.run_to(10_000);
+    sim.expect_untimed(
+        call,
+        "10.000 START =0 answer 0.000
+         10.000 -> backstop 0
+         10.000 -> release CREDIT_EXHAUSTED attempt 1",
+    );
+    let (mut sim, call) = denied();
+    sim.calls[call].machine.was_answered(super::sim::utc(0), 8_000);
+    sim.switch(call, SwitchEvent::Gone);
+    sim.expect_untimed(
+        call,
+        "10.000 START =0 answer 0.000
+         10.000 ! uncharged
+         10.000 STOP =1 answer 0.000 end 8.000 talked 8.000 usage 8000 reason Normal cause 16 reconstructed
+         10.000 finished",
+    );
+}
+
+/// It went on without the core, the agent died, core and agent are back: the account is asked, not the call ended.
+fn restarted_at_100(balance: &str) -> (Sim, usize) {
+    let (mut sim, call) = talking(balance);
+    sim.run_to(29_000);
+    go_on(&mut sim, call);
+    sim.run_to(90_000);
+    let kept = std::mem::take(&mut sim.calls[call].unanswered);
+    sim.core_up = true;
+    for request in kept {
+        sim.core.charge(&request);
+    }
+    sim.restore(call, 80_000);
+    sim.run_to(100_000);
+    sim.take(call);
+    (sim, call)
+}
+
+#[test]
+fn a_call_that_went_on_when_the_agent_died_goes_on_if_it_is_funded() {
+    let (mut sim, call) = restarted_at_100("5.00");
+    sim.alive(call);
+    sim.run_to(100_000);
+    sim.expect_untimed(
+        call,
+        "100.000 START =0 answer 0.000
+         100.000 -> backstop 20000
+         100.000 UPDATE #2 +75000 Threshold asks 30000 with state
+         100.000 -> backstop 30000",
+    );
+    assert!(sim.calls[call].machine.snapshot().tags.iter().any(|tag| **tag == *"CONTINUED"));
+    sim.expect_balance("4.00", "0.30");
+}
+
+#[test]
+fn a_call_that_went_on_when_the_agent_died_ends_if_it_is_not_funded() {
+    let (mut sim, call) = restarted_at_100("0.60");
+    sim.alive(call);
+    sim.run_to(100_000);
+    let released = sim.take(call).iter().any(|line| line.ends_with("-> release CREDIT_EXHAUSTED attempt 1"));
+    assert!(released);
+    // And the core's word is not waited for for ever.
+    let (mut sim, call) = restarted_at_100("5.00");
+    sim.core_up = false;
+    sim.alive(call);
+    sim.run_to(119_999);
+    assert!(!sim.take(call).iter().any(|line| line.contains("release")));
+    sim.run_to(120_000);
+    sim.expect_untimed(call, "120.000 -> release CHARGING_UNAVAILABLE attempt 1");
+}
+
+/// Other settings never let a call go on: what talks beyond its grant is cut.
+#[test]
+fn without_the_setting_a_restart_is_no_credit() {
+    let mut sim = Sim::with_balance(R1, settings(), "5.00");
+    let call = sim.offer();
+    sim.run_to(0);
+    sim.answered(call);
+    sim.run_to(29_000);
+    sim.restore(call, 25_000);
+    sim.run_to(56_000);
+    sim.take(call);
+    sim.alive(call);
+    sim.run_to(56_000);
+    sim.expect_untimed(
+        call,
+        "56.000 START =0 answer 0.000\n56.000 -> backstop 0\n56.000 -> release CHARGING_UNAVAILABLE attempt 1",
+    );
 }
 
 #[test]

@@ -40,6 +40,10 @@ impl Desk {
 
     pub(super) fn recovered(&mut self, ended: Vec<Recovered>) {
         for Recovered { request, answer } in ended {
+            if request.operation != Operation::Termination {
+                // Denied: there is no session, and no record.
+                continue;
+            }
             let session_id = request.session_id.as_str();
             let Some(mut memory) = Memory::read(&request.client_state) else {
                 // One that was taken back: it has no records.

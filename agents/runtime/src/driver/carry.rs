@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use agent_call::{Alarm, Timer};
+use agent_call::{Alarm, Snapshot, Timer};
 use cdr_model::{CallRecord, RecordType};
 use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
 use metrics::histogram;
@@ -50,6 +50,7 @@ impl CallDriver {
             parties: None,
             records_under_way: 0,
             refused,
+            held: None,
             finished: false,
             span,
             #[cfg(test)]
@@ -116,6 +117,7 @@ impl CallDriver {
                     }
                     self.charge(key, *request);
                 }
+                Effect::Keep(snapshot) => self.keep(key, &snapshot),
                 Effect::Record(record) => self.record(key, record),
                 Effect::Command(command) => self.command(key, command),
                 Effect::SetTimer(timer, at) => self.timers.set(key, timer, at),
@@ -250,6 +252,18 @@ impl CallDriver {
         }
     }
 
+    /// The records that follow wait until the outbox has this.
+    fn keep(&mut self, key: CallKey, snapshot: &Snapshot) {
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        // Plain data, as for a request; should it not encode, the records are better than none.
+        let Ok(state) = serde_json::to_vec(snapshot) else { return };
+        slot.held.get_or_insert_default();
+        slot.records_under_way += 1;
+        let done = self.records_done.0.clone();
+        let kept = move || done.send(RecordDone { key, kept: true, failure: None }).unwrap_or_default();
+        self.charging.amend(slot.machine.session_id(), state, kept);
+    }
+
     fn record(&mut self, key: CallKey, mut record: Box<CallRecord>) {
         if record.reconstructed {
             counter!(names::RECONSTRUCTED, "switch" => self.label()).increment(1);
@@ -263,9 +277,17 @@ impl CallDriver {
         let Some(slot) = self.calls.get_mut(&key) else { return };
         let known = &mut self.known_numbers;
         slot.parties.get_or_insert_with(|| Box::new(known.parties(&record))).describe(&mut record);
-        let mut records = std::mem::take(&mut slot.refused);
-        records.push(Arc::from(record));
-        for record in records {
+        match &mut slot.held {
+            Some(held) => held.push(Arc::from(record)),
+            None => self.append_all(key, vec![Arc::from(record)]),
+        }
+    }
+
+    /// Behind those that the journal refused.
+    fn append_all(&mut self, key: CallKey, records: Vec<Arc<CallRecord>>) {
+        let Some(slot) = self.calls.get_mut(&key) else { return };
+        let refused = std::mem::take(&mut slot.refused);
+        for record in refused.into_iter().chain(records) {
             self.append(key, record);
         }
     }
@@ -277,7 +299,7 @@ impl CallDriver {
         let taken = self.journal.append(&record, move |result| {
             let failure = result.err().map(|error| (error.to_string(), kept));
             // The driver is gone only when the process ends.
-            done.send(RecordDone { key, failure }).unwrap_or_default();
+            done.send(RecordDone { key, kept: false, failure }).unwrap_or_default();
         });
         if let Err(error) = taken {
             self.record_refused(key, &error.to_string(), record);
@@ -315,6 +337,10 @@ impl CallDriver {
             None => {
                 let Some(slot) = self.calls.get_mut(&done.key) else { return };
                 slot.records_under_way = slot.records_under_way.saturating_sub(1);
+                let held = if done.kept { slot.held.take() } else { None };
+                if let Some(held) = held {
+                    self.append_all(done.key, held);
+                }
             }
         }
         self.retire(done.key);

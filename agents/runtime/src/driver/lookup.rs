@@ -92,12 +92,20 @@ impl CallDriver {
         self.recovered.extend(recovered);
         let sessions = self.charging.list_sessions().await?;
         let count = sessions.len();
-        for ended in std::mem::take(&mut self.recovered) {
+        let recovered = std::mem::take(&mut self.recovered).into_iter();
+        let (ended, denied): (Vec<_>, Vec<_>) =
+            recovered.partition(|recovered| recovered.request.operation == Operation::Termination);
+        for ended in ended {
             self.reopen(ended);
         }
         for summary in sessions {
             if !self.knows(&summary.session_id) {
                 self.revive(&summary);
+            }
+        }
+        for denied in denied {
+            if !self.knows(&denied.request.session_id) {
+                self.take_denied(&denied);
             }
         }
         // Only now: a notification for a call that is not loaded would be taken for one that is over.
@@ -110,19 +118,11 @@ impl CallDriver {
 
     /// A call whose TERMINATION the former agent asked, and whose last records it may not have written.
     fn reopen(&mut self, ended: Recovered) {
+        let Some(snapshot) = self.kept_of(&ended) else { return };
         let Recovered { request, answer } = ended;
         let session_id = request.session_id.clone();
-        let snapshot = match serde_json::from_slice::<Snapshot>(&request.client_state) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                error!(switch = %self.switch, %session_id, %error, "what the outbox kept of an ended call cannot be read: its last records may be missing");
-                counter!(names::ALARMS, "switch" => self.label(), "alarm" => "state_unreadable").increment(1);
-                return self.charging.settled(&session_id);
-            }
-        };
-        let (settings, now) = (Arc::clone(&self.settings), self.clock.now());
-        let mut effects = Vec::new();
-        let Some(machine) = CallMachine::reopen(settings, snapshot, &request, now, &mut effects) else {
+        let (settings, mut effects) = (Arc::clone(&self.settings), Vec::new());
+        let Some(machine) = CallMachine::reopen(settings, snapshot, &request, &mut effects) else {
             // Not of a call: nothing follows from it.
             return self.charging.settled(&session_id);
         };
@@ -134,6 +134,29 @@ impl CallDriver {
         if created && let Some(key) = self.by_session.get(&session_id).copied() {
             self.accept(key, Input::Charged(Box::new(answer)));
         }
+    }
+
+    /// A call whose INITIAL the core denies, and that the former agent may have let go on without the core, or not refused yet.
+    fn take_denied(&mut self, denied: &Recovered) {
+        let Some(snapshot) = self.kept_of(denied) else { return };
+        let session_id = &denied.request.session_id;
+        info!(switch = %self.switch, %session_id, "the core denies a call of before the restart");
+        let mut machine = CallMachine::denied(Arc::clone(&self.settings), snapshot, &denied.answer);
+        if let Some(proof) = self.proven_before.get(session_id) {
+            machine.was_answered(proof.answered, proof.proven_ms);
+        }
+        self.create(session_id.clone(), |_| machine);
+    }
+
+    fn kept_of(&self, recovered: &Recovered) -> Option<Snapshot> {
+        let session_id = &recovered.request.session_id;
+        let snapshot = serde_json::from_slice(&recovered.request.client_state);
+        if let Err(error) = &snapshot {
+            error!(switch = %self.switch, %session_id, %error, "what the outbox kept of a call cannot be read: its last records may be missing");
+            counter!(names::ALARMS, "switch" => self.label(), "alarm" => "state_unreadable").increment(1);
+            self.charging.settled(session_id);
+        }
+        snapshot.ok()
     }
 
     fn revive(&mut self, summary: &SessionSummary) -> bool {

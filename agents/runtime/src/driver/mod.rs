@@ -120,10 +120,12 @@ pub struct CallDriver {
     next_panics: bool,
 }
 
-/// A record is durable, or failed.
+/// A record is durable, or failed; or what records wait for is done.
 #[derive(Debug)]
 struct RecordDone {
     key: CallKey,
+    /// The outbox has what the call's records wait for, or will not have it.
+    kept: bool,
     /// Why it is not durable, and the record.
     failure: Option<(String, Arc<CallRecord>)>,
 }

@@ -320,7 +320,7 @@ async fn timers_are_not_starved_by_answers() {
     tokio::time::advance(std::time::Duration::from_millis(due.0)).await;
     let key = rig.driver.by_session[&call];
     for _ in 0..10 * UNTIMED {
-        rig.driver.records_done.0.send(RecordDone { key, failure: None }).expect("open");
+        rig.driver.records_done.0.send(RecordDone { key, kept: false, failure: None }).expect("open");
     }
     for _ in 0..=UNTIMED {
         rig.driver.step().await;

@@ -104,6 +104,11 @@ impl Rig {
         self.orders.clear();
     }
 
+    /// Of the driver's client.
+    pub fn outbox_disk(&self) -> FaultStorage {
+        self.setup.outbox.clone().expect("a client with an outbox")
+    }
+
     /// Until the client has made so many attempts at the core: what is tried is in the outbox.
     pub async fn attempts(&mut self, count: u64) {
         while self.client.metrics().attempts.value() < count {
@@ -133,6 +138,15 @@ impl Rig {
             std::thread::yield_now();
             self.settle().await;
         }
+    }
+
+    /// Waits until the journal has these records of a call, while its requests wait for the core.
+    pub async fn written(&mut self, session_id: &SessionId, kinds: &[RecordType]) {
+        while self.kinds(session_id).len() < kinds.len() {
+            std::thread::yield_now();
+            self.settle().await;
+        }
+        assert_eq!(self.kinds(session_id), kinds);
     }
 
     /// Lets so much simulated time pass.
@@ -247,7 +261,7 @@ impl Rig {
 }
 
 fn client(core: &MemoryCore, setup: &Setup) -> Client {
-    let (core, config) = (Arc::new(core.clone()), ClientConfig::default());
+    let (core, config) = (Arc::new(core.clone()), ClientConfig { keep_denied: true, ..ClientConfig::default() });
     match &setup.outbox {
         Some(outbox) => {
             Client::durable_on(ClientId::from(CLIENT), core, &config, Arc::new(outbox.clone())).expect("an outbox")

@@ -26,7 +26,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::rig::{CLIENT, PATIENCE, Place, Server, TENANT, account, eventually, initial, is, money};
 
 pub const AGENT: &str = "agent-agent-agent-1";
-const BOUND: &str = "bound-bound-bound-1";
+pub const BOUND: &str = "bound-bound-bound-1";
 const OPERATOR: &str = "operator-operator-1";
 const READER: &str = "reader-reader-reader";
 

@@ -7,6 +7,7 @@ mod charging;
 mod disk;
 mod durable;
 mod expiry;
+mod flood;
 mod network;
 mod parallel;
 mod recovery;

@@ -307,6 +307,11 @@ impl Auditor {
         let enquiry =
             matches!(request.requested_action, Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry));
         let key = (request.session_id.clone(), request.request_number);
+        let of_denied = self.sessions.get(&request.session_id).is_some_and(|session| session.stage == Stage::Denied);
+        if of_denied && matches!(request.operation, Operation::Update | Operation::Termination) {
+            // There is no session that it could change, and nobody may ask again.
+            return;
+        }
         if enquiry || self.answered.contains_key(&key) || !self.unknown.insert(key) {
             return;
         }

@@ -82,10 +82,6 @@ impl Records {
         let begun = begun.map(|(id, _)| *id);
         for id in self.answered.iter().chain(begun) {
             let records = of.get(id).map(Vec::as_slice).unwrap_or_default();
-            if sessions.get(id).is_some_and(|session| session.stage == Stage::Denied) {
-                // Let through without the core, which denied it when the agent and the call were gone: see docs/simulation.md.
-                continue;
-            }
             let count = |kind: RecordType| records.iter().filter(|seen| seen.record_type == kind).count();
             let (starts, stops) = (count(RecordType::Start), count(RecordType::Stop));
             if (starts, stops) != (1, 1) {
@@ -127,10 +123,6 @@ fn check_cost(id: &SessionId, records: &[&Seen], session: &Session, true_clocks:
         return Ok(());
     }
     let adjustment = records.iter().find(|seen| seen.adjusts.is_some());
-    if !stop.is_final && adjustment.is_none() && !true_clocks {
-        // Known: a restarted agent judges by its wall clock whether the former one wrote a PENDING STOP (docs/simulation.md).
-        return Ok(());
-    }
     let last = if stop.is_final {
         stop
     } else {
