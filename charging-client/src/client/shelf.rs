@@ -3,11 +3,11 @@
 //! A TERMINATION stays after its answer until the caller says that the session is settled: the last record is made of it, and
 //! may not be durable yet.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use segment_log::{Position, Storage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ pub(super) struct Shelf {
     /// Whose request each number is.
     sessions: HashMap<u64, SessionId>,
     /// Answered TERMINATIONs that are not settled.
-    unsettled: HashMap<SessionId, (u64, Box<ChargingRequest>)>,
+    unsettled: HashMap<SessionId, (u64, Arc<ChargingRequest>)>,
     /// The disk failed: it is tried again then.
     broken: Option<Instant>,
 }
@@ -176,12 +176,12 @@ impl Shelf {
     }
 
     /// The core has answered, or will not be asked.
-    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, by_core: bool) {
+    pub(super) fn answered(&mut self, number: u64, request: Arc<ChargingRequest>, by_core: bool) {
         if self.storage.is_none() {
             return;
         }
         if by_core && request.operation == Operation::Termination {
-            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, Box::new(request))) {
+            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, request)) {
                 self.done(before);
             }
         } else {
