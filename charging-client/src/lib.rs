@@ -16,7 +16,7 @@ mod metrics;
 mod outbox;
 mod transport;
 
-pub use client::{AwaitedAnswer, Client, ClientConfig, Recovered};
+pub use client::{Answered, AwaitedAnswer, Client, ClientConfig, Fate, Recovered};
 pub use failure::{ChargingFailure, FailureCause};
 pub use grpc::{AccessError, CoreAccess, GrpcConfig, GrpcConfigError, GrpcTransport};
 pub use metrics::{ClientMetrics, Count, TransportMetrics};

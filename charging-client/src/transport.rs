@@ -1,6 +1,7 @@
 //! One attempt at each operation of the core; object-safe, so that agents do not know which transport they use.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_stream::Stream;
 use types::charging::{ChargingAnswer, ChargingRequest, Notification, SessionSummary};
@@ -28,8 +29,8 @@ pub trait ChargingTransport: Send + Sync + 'static {
     fn ready(&self) -> Ready<'_>;
 
     /// Sends one request and waits for its answer. `NotSent` only if nothing can have reached the core; `UnknownFate` if
-    /// something may have; `Refused` if the core refuses this client.
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer>;
+    /// something may have; `Refused` if the core refuses this client. The request is shared with whoever keeps it until it is answered.
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer>;
 
     /// The sessions of a client that are not settled for good (open and expired): all of them, or a failure.
     fn list_sessions<'a>(&'a self, client_id: &'a ClientId) -> TransportFuture<'a, Vec<SessionSummary>>;

@@ -190,12 +190,12 @@ impl ChargingTransport for MemoryCore {
         })
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
         Box::pin(async move {
             if self.away() {
                 return Err(ChargingFailure::NotSent { cause: FailureCause::Disconnected });
             }
-            let answer = self.charge_now(request);
+            let answer = self.charge_now(Arc::unwrap_or_clone(request));
             let mut state = self.state();
             if state.lose_answers > 0 {
                 state.lose_answers -= 1;

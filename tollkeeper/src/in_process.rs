@@ -10,6 +10,7 @@
 //! | it is stopping | `UnknownFate`: repeating is harmless, assuming is not |
 //! | nothing for 5 s | `UnknownFate` |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use charging_client::{ChargingFailure, ChargingTransport, FailureCause, NotificationStream, Ready, TransportFuture};
@@ -54,8 +55,8 @@ impl ChargingTransport for InProcessTransport {
         Box::pin(std::future::ready(()))
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
-        Box::pin(self.send(request))
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
+        Box::pin(self.send(Arc::unwrap_or_clone(request)))
     }
 
     fn list_sessions<'a>(&'a self, client_id: &'a ClientId) -> TransportFuture<'a, Vec<SessionSummary>> {

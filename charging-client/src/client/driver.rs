@@ -13,12 +13,14 @@
 //! With an outbox the first attempt waits until the request is on disk. One that the disk does not take is refused when it is
 //! an INITIAL or EVENT; usage is sent all the same.
 
-use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{Id, JoinError, JoinSet};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use types::SessionId;
 use types::charging::{ChargingAnswer, ChargingRequest, Operation, ResultCode};
@@ -26,6 +28,7 @@ use types::charging::{ChargingAnswer, ChargingRequest, Operation, ResultCode};
 use super::Held;
 use super::pending::Pending;
 use super::recovery::Recovery;
+use super::reply::Reply;
 use super::shelf::{Shelf, Written};
 use crate::backoff::{Backoff, Jitter};
 use crate::failure::{ChargingFailure, FailureCause};
@@ -36,9 +39,9 @@ pub(super) type Outcome = Result<ChargingAnswer, ChargingFailure>;
 
 /// A request on its way from the caller to the driver.
 pub(super) struct Submitted {
-    pub(super) request: ChargingRequest,
+    pub(super) request: Arc<ChargingRequest>,
     /// `None`: from before the start; its answer goes to [`Recovery`].
-    pub(super) reply: Option<oneshot::Sender<Outcome>>,
+    pub(super) reply: Option<Reply>,
     /// Read by the caller when it stops waiting.
     pub(super) maybe_sent: Arc<AtomicBool>,
 }
@@ -55,7 +58,7 @@ pub(super) type Kept = Box<dyn FnOnce() + Send>;
 impl Submitted {
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool {
-        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.reply.as_ref().is_none_or(Reply::is_closed)
     }
 }
 
@@ -88,10 +91,11 @@ pub(super) struct Driver {
     pub(super) recovery: Recovery,
     pub(super) answers: u32,
     pub(super) pending: Pending<Queued>,
-    pub(super) attempts: JoinSet<Outcome>,
-    /// Whose attempt each task is, so that a session goes on even after a panic in a transport.
-    pub(super) sessions: HashMap<Id, SessionId>,
+    pub(super) attempts: FuturesUnordered<Attempt>,
 }
+
+/// An attempt on its way, and whose it is. All of them run in the driver's own task: what a transport does for one request is short.
+pub(super) type Attempt = Pin<Box<dyn Future<Output = (SessionId, Outcome)> + Send>>;
 
 impl Driver {
     /// Runs until stopped; gives back what is undelivered.
@@ -107,18 +111,31 @@ impl Driver {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stopped| *stopped) => break,
-                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended),
+                Some((session_id, outcome)) = self.attempts.next() => {
+                    self.ended(&session_id, outcome);
+                    // Others that have ended by now: each turn of this loop has its price.
+                    for _ in 0..AT_ONCE {
+                        let Some(Some((session_id, outcome))) = self.attempts.next().now_or_never() else { break };
+                        self.ended(&session_id, outcome);
+                    }
+                }
                 Some(written) = self.shelf.written() => self.written(written),
                 () = sleep_until(mending) => mend = true,
                 Some(word) = words.recv() => self.said(word),
-                Some(submitted) = inbox.recv() => self.take(submitted),
+                Some(submitted) = inbox.recv() => {
+                    self.take(submitted);
+                    for _ in 0..AT_ONCE {
+                        let Ok(submitted) = inbox.try_recv() else { break };
+                        self.take(submitted);
+                    }
+                }
                 else => break,
             }
             if mend {
                 self.mended().await;
             }
         }
-        self.attempts.shutdown().await;
+        self.attempts.clear();
         inbox.close();
         while let Ok(submitted) = inbox.try_recv() {
             self.take(submitted);
@@ -130,7 +147,7 @@ impl Driver {
         let undelivered = self.pending.into_entries().map(|queued| {
             self.held.give_back();
             self.metrics.requests_pending.subtract_one();
-            let mut request = queued.submitted.request;
+            let mut request = Arc::unwrap_or_clone(queued.submitted.request);
             request.retransmission |= queued.submitted.maybe_sent.load(Ordering::Acquire);
             request
         });
@@ -146,7 +163,7 @@ impl Driver {
             self.recovery.expect(kept.number);
             let session_id = kept.request.session_id.clone();
             let submitted =
-                Submitted { request: kept.request, reply: None, maybe_sent: Arc::new(AtomicBool::new(true)) };
+                Submitted { request: Arc::new(kept.request), reply: None, maybe_sent: Arc::new(AtomicBool::new(true)) };
             let queued = Queued { submitted, number: kept.number, disk: Disk::Done, maybe_arrived: true, failures: 0 };
             if self.pending.push(session_id.clone(), queued) {
                 self.attempt(&session_id);
@@ -172,7 +189,7 @@ impl Driver {
                 let is_last = |queued: &&mut Queued| queued.submitted.request.operation == Operation::Termination;
                 match self.pending.of(&session_id).find(is_last) {
                     Some(queued) => {
-                        queued.submitted.request.client_state = client_state;
+                        Arc::make_mut(&mut queued.submitted.request).client_state = client_state;
                         self.shelf.write_and_tell(queued.number, &queued.submitted.request, kept);
                     }
                     None => self.shelf.amend(&session_id, client_state, kept),
@@ -232,44 +249,44 @@ impl Driver {
             }
             Disk::Failed(_) | Disk::Done => {}
         }
-        let mut request = queued.submitted.request.clone();
         self.metrics.attempts.add_one();
-        if queued.maybe_arrived && !request.retransmission {
-            request.retransmission = true;
+        if queued.maybe_arrived && !queued.submitted.request.retransmission {
+            Arc::make_mut(&mut queued.submitted.request).retransmission = true;
             self.metrics.retransmissions.add_one();
         }
+        let request = Arc::clone(&queued.submitted.request);
         let pause = (queued.failures > 0).then(|| self.backoff.pause(queued.failures, self.jitter.next()));
         let (transport, maybe_sent) = (self.transport.clone(), queued.submitted.maybe_sent.clone());
-        let task = self.attempts.spawn(async move {
+        let attempt = async move {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
             transport.ready().await;
             maybe_sent.store(true, Ordering::Release);
             transport.charge(request).await
-        });
-        self.sessions.insert(task.id(), session_id.clone());
+        };
+        let session_id = session_id.clone();
+        self.attempts.push(Box::pin(async move {
+            // A session goes on even after a panic in a transport; nothing of the attempt is looked at after one.
+            let outcome = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(%session_id, "charging attempt ended abnormally");
+                Err(ChargingFailure::UnknownFate { cause: FailureCause::Disconnected })
+            });
+            (session_id, outcome)
+        }));
     }
 
-    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) {
-        let (id, outcome) = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                tracing::error!(error = %error, "charging attempt ended abnormally");
-                (error.id(), Err(ChargingFailure::UnknownFate { cause: FailureCause::Disconnected }))
-            }
-        };
-        let Some(session_id) = self.sessions.remove(&id) else { return };
-        let Some(queued) = self.pending.first(&session_id) else { return };
+    fn ended(&mut self, session_id: &SessionId, outcome: Outcome) {
+        let Some(queued) = self.pending.first(session_id) else { return };
         let fate_known = match &outcome {
             Ok(answer) if answer.result_code == ResultCode::TOO_BUSY => {
                 self.metrics.too_busy.add_one();
                 true
             }
-            Ok(_) => return self.deliver(&session_id, outcome),
+            Ok(_) => return self.deliver(session_id, outcome),
             Err(ChargingFailure::Refused { .. }) => {
                 if !queued.maybe_arrived && !queued.submitted.is_abandoned() {
-                    return self.deliver(&session_id, outcome);
+                    return self.deliver(session_id, outcome);
                 }
                 tracing::warn!(session_id = %session_id, "charging core refuses a request that must be delivered");
                 true
@@ -280,7 +297,7 @@ impl Driver {
         queued.failures = queued.failures.saturating_add(1);
         queued.maybe_arrived |= !fate_known;
         queued.submitted.maybe_sent.store(queued.maybe_arrived, Ordering::Release);
-        self.attempt(&session_id);
+        self.attempt(session_id);
     }
 
     /// Lets the first request of a session go with its outcome, and attempts the next.
@@ -296,11 +313,11 @@ impl Driver {
         let follows = answer.is_some_and(|answer| self.shelf.waits_for_settlement(&request, answer));
         match (reply, outcome) {
             (Some(reply), outcome) => {
-                if reply.send(outcome).is_err() {
+                if !reply.send(outcome) {
                     self.metrics.answers_unclaimed.add_one();
                 }
             }
-            (None, Ok(answer)) => self.recovery.answered(number, request.clone(), answer),
+            (None, Ok(answer)) => self.recovery.answered(number, ChargingRequest::clone(&request), answer),
             (None, Err(_)) => self.recovery.gone(number),
         }
         self.shelf.answered(number, request, follows);
@@ -319,4 +336,6 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
+/// Attempts that end, and requests that come, in one turn of the loop.
+const AT_ONCE: usize = 64;
 const ANSWERS_A_LOOK: u32 = if cfg!(test) { 16 } else { 4_096 };

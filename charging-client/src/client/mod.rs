@@ -14,17 +14,18 @@
 mod driver;
 mod pending;
 mod recovery;
+mod reply;
 mod shelf;
 mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -40,6 +41,8 @@ use driver::{Driver, Submitted, Word};
 use pending::Pending;
 pub use recovery::Recovered;
 use recovery::Recovery;
+pub use reply::{Answered, Fate};
+use reply::{QueueEnd, Reply};
 use shelf::Shelf;
 
 /// Limits and pauses of a [`Client`].
@@ -181,8 +184,7 @@ impl Client {
             recovery: recovery.clone(),
             answers: 0,
             pending: Pending::default(),
-            attempts: JoinSet::new(),
-            sessions: HashMap::new(),
+            attempts: FuturesUnordered::new(),
         };
         let driver = Mutex::new(Some(tokio::spawn(driver.run(submitted, words_said, stopped))));
         let subscriptions = Mutex::default();
@@ -204,7 +206,30 @@ impl Client {
     }
 
     /// Takes a request. The order of calls is the order within the session. Fails with `NotTaken` only.
-    pub fn submit(&self, request: ChargingRequest) -> Result<AwaitedAnswer, ChargingFailure> {
+    pub fn submit(&self, request: impl Into<Arc<ChargingRequest>>) -> Result<AwaitedAnswer, ChargingFailure> {
+        let (reply, answer) = oneshot::channel();
+        let fate = self.hold(request.into(), Reply::One(reply)).map_err(|(failure, _)| failure)?;
+        Ok(AwaitedAnswer { answer: Some(answer), fate })
+    }
+
+    /// The same for a caller that waits for many answers at once: the outcome comes to the queue of `answers` with this ticket,
+    /// once and at any time. The queue holds no more than the client may hold. Fails with `NotTaken` only, and then nothing comes.
+    pub fn submit_to(
+        &self,
+        answers: &mpsc::UnboundedSender<Answered>,
+        ticket: u64,
+        request: impl Into<Arc<ChargingRequest>>,
+    ) -> Result<Fate, ChargingFailure> {
+        let reply = Reply::Queue(QueueEnd::new(answers.clone(), ticket));
+        self.hold(request.into(), reply).map_err(|(failure, reply)| {
+            if let Some(Reply::Queue(end)) = reply {
+                end.release();
+            }
+            failure
+        })
+    }
+
+    fn hold(&self, request: Arc<ChargingRequest>, reply: Reply) -> Result<Fate, (ChargingFailure, Option<Reply>)> {
         let shared = &self.0;
         let limit = match request.operation {
             Operation::Initial | Operation::Event => shared.max_pending,
@@ -212,20 +237,19 @@ impl Client {
         };
         if !shared.held.take_place(limit) {
             shared.metrics.requests_not_taken.add_one();
-            return Err(ChargingFailure::NotTaken { cause: FailureCause::QueueFull { limit } });
+            return Err((ChargingFailure::NotTaken { cause: FailureCause::QueueFull { limit } }, Some(reply)));
         }
-        let (reply, answer) = oneshot::channel();
         let maybe_sent = Arc::new(AtomicBool::new(false));
         let submitted = Submitted { request, reply: Some(reply), maybe_sent: maybe_sent.clone() };
         // The inbox holds as many as there are places, so it is never full: only a stopped driver refuses.
-        if shared.inbox.try_send(submitted).is_err() {
+        if let Err(refused) = shared.inbox.try_send(submitted) {
             shared.held.give_back();
             shared.metrics.requests_not_taken.add_one();
-            return Err(ChargingFailure::NotTaken { cause: FailureCause::Stopped });
+            return Err((ChargingFailure::NotTaken { cause: FailureCause::Stopped }, refused.into_inner().reply));
         }
         shared.metrics.requests_taken.add_one();
         shared.metrics.requests_pending.add_one();
-        Ok(AwaitedAnswer { answer: Some(answer), maybe_sent, metrics: shared.metrics.clone() })
+        Ok(Fate::new(maybe_sent, shared.metrics.clone()))
     }
 
     /// [`Self::submit`] and [`AwaitedAnswer::within`] in one; an answer after `wait` is counted and dropped.
@@ -330,8 +354,7 @@ impl Client {
 #[derive(Debug)]
 pub struct AwaitedAnswer {
     answer: Option<oneshot::Receiver<Result<ChargingAnswer, ChargingFailure>>>,
-    maybe_sent: Arc<AtomicBool>,
-    metrics: Arc<ClientMetrics>,
+    fate: Fate,
 }
 
 impl AwaitedAnswer {
@@ -340,26 +363,14 @@ impl AwaitedAnswer {
     /// the client was stopped, and when an outcome has been given already.
     pub async fn within(&mut self, wait: Duration) -> Result<ChargingAnswer, ChargingFailure> {
         let Some(answer) = &mut self.answer else {
-            return Err(self.without_answer(FailureCause::Stopped));
+            return Err(self.fate.without_answer(FailureCause::Stopped));
         };
         match tokio::time::timeout(wait, answer).await {
             Ok(outcome) => {
                 self.answer = None;
-                outcome.unwrap_or_else(|_| Err(self.without_answer(FailureCause::Stopped)))
+                outcome.unwrap_or_else(|_| Err(self.fate.without_answer(FailureCause::Stopped)))
             }
-            Err(_) => {
-                self.metrics.deadlines_passed.add_one();
-                let after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                Err(self.without_answer(FailureCause::Deadline { after_ms }))
-            }
-        }
-    }
-
-    fn without_answer(&self, cause: FailureCause) -> ChargingFailure {
-        if self.maybe_sent.load(Ordering::Acquire) {
-            ChargingFailure::UnknownFate { cause }
-        } else {
-            ChargingFailure::NotSent { cause }
+            Err(_) => Err(self.fate.deadline_passed(wait)),
         }
     }
 }

@@ -1,14 +1,24 @@
 //! What the client holds until it is answered: a queue a session, in the order taken. Pure. A request enters by
 //! [`Pending::push`] and leaves by [`Pending::pop`] only.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::iter::once;
 
+use foldhash::{HashMap, HashMapExt};
 use types::SessionId;
 
 /// Queues of `T`, one a session, never an empty one.
 #[derive(Debug)]
 pub(super) struct Pending<T> {
-    sessions: HashMap<SessionId, VecDeque<T>>,
+    sessions: HashMap<SessionId, Queue<T>>,
+}
+
+/// Most have one entry: it stands in the map itself.
+#[derive(Debug)]
+struct Queue<T> {
+    first: T,
+    more: VecDeque<T>,
 }
 
 impl<T> Default for Pending<T> {
@@ -20,40 +30,45 @@ impl<T> Default for Pending<T> {
 impl<T> Pending<T> {
     /// Takes an entry; true if it is now the first of its session, and so the one to attempt.
     pub(super) fn push(&mut self, session_id: SessionId, entry: T) -> bool {
-        let queue = self.sessions.entry(session_id).or_default();
-        queue.push_back(entry);
-        queue.len() == 1
+        match self.sessions.entry(session_id) {
+            Entry::Occupied(mut queue) => {
+                queue.get_mut().more.push_back(entry);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(Queue { first: entry, more: VecDeque::new() });
+                true
+            }
+        }
     }
 
     /// The first entry of a session.
     pub(super) fn first(&mut self, session_id: &SessionId) -> Option<&mut T> {
-        self.sessions.get_mut(session_id)?.front_mut()
+        self.sessions.get_mut(session_id).map(|queue| &mut queue.first)
     }
 
     /// Lets the first entry of a session go; true beside it if another one is now first.
     pub(super) fn pop(&mut self, session_id: &SessionId) -> Option<(T, bool)> {
         let queue = self.sessions.get_mut(session_id)?;
-        let entry = queue.pop_front()?;
-        let more = !queue.is_empty();
-        if !more {
-            self.sessions.remove(session_id);
+        match queue.more.pop_front() {
+            Some(next) => Some((std::mem::replace(&mut queue.first, next), true)),
+            None => self.sessions.remove(session_id).map(|queue| (queue.first, false)),
         }
-        Some((entry, more))
     }
 
     /// The entries of a session, oldest first.
     pub(super) fn of(&mut self, session_id: &SessionId) -> impl Iterator<Item = &mut T> {
-        self.sessions.get_mut(session_id).into_iter().flatten()
+        self.sessions.get_mut(session_id).into_iter().flat_map(|queue| once(&mut queue.first).chain(&mut queue.more))
     }
 
     /// All entries, in order within each session.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.sessions.values().flatten()
+        self.sessions.values().flat_map(|queue| once(&queue.first).chain(&queue.more))
     }
 
     /// Everything, in order within each session.
     pub(super) fn into_entries(self) -> impl Iterator<Item = T> {
-        self.sessions.into_values().flatten()
+        self.sessions.into_values().flat_map(|queue| once(queue.first).chain(queue.more))
     }
 }
 

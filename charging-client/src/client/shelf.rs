@@ -3,11 +3,11 @@
 //! A TERMINATION stays after its answer until the caller says that the session is settled: the last record is made of it, and
 //! may not be durable yet. So does an INITIAL that is denied, where the caller wants that: there will be no TERMINATION.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use segment_log::{Position, Storage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ pub(super) struct Shelf {
     /// See [`ClientConfig::keep_denied`].
     keep_denied: bool,
     /// Answered requests whose sessions are not settled.
-    unsettled: HashMap<SessionId, (u64, Box<ChargingRequest>)>,
+    unsettled: HashMap<SessionId, (u64, Arc<ChargingRequest>)>,
     /// The disk failed: it is tried again then.
     broken: Option<Instant>,
 }
@@ -124,8 +124,8 @@ impl Shelf {
     /// What an answered request of the session is kept with from now on.
     pub(super) fn amend(&mut self, session_id: &SessionId, client_state: Vec<u8>, kept: driver::Kept) {
         let Some((number, mut request)) = self.unsettled.get(session_id).cloned() else { return kept() };
-        request.client_state = client_state;
-        self.unsettled.insert(session_id.clone(), (number, request.clone()));
+        Arc::make_mut(&mut request).client_state = client_state;
+        self.unsettled.insert(session_id.clone(), (number, Arc::clone(&request)));
         self.write_and_tell(number, &request, kept);
     }
 
@@ -203,12 +203,12 @@ impl Shelf {
     }
 
     /// The core has answered, or will not be asked; `follows`: what follows from the answer is not durable yet.
-    pub(super) fn answered(&mut self, number: u64, request: ChargingRequest, follows: bool) {
+    pub(super) fn answered(&mut self, number: u64, request: Arc<ChargingRequest>, follows: bool) {
         if self.storage.is_none() {
             return;
         }
         if follows {
-            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, Box::new(request))) {
+            if let Some((before, _)) = self.unsettled.insert(request.session_id.clone(), (number, request)) {
                 self.done(before);
             }
         } else {

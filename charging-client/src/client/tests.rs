@@ -18,12 +18,12 @@ impl ChargingTransport for Answers {
         Box::pin(std::future::ready(()))
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
         Box::pin(async move {
             if request.session_id.as_str() == "old" {
                 std::future::pending::<()>().await;
             }
-            Ok(ChargingAnswer::refusal(request.session_id, request.request_number, ResultCode::SUCCESS))
+            Ok(ChargingAnswer::refusal(request.session_id.clone(), request.request_number, ResultCode::SUCCESS))
         })
     }
 
@@ -88,4 +88,26 @@ async fn a_request_that_nobody_answers_moves_to_the_end_of_a_long_log() {
     let (outbox, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
     assert_eq!(loaded.requests.len(), 1);
     assert_eq!(outbox.holding_back(2 * LONGEST_LOG), Vec::<u64>::new(), "it stands near the end");
+}
+
+#[tokio::test]
+async fn a_queue_of_answers_gets_each_outcome_once_with_its_ticket() {
+    let config = ClientConfig { max_pending: 2, ..ClientConfig::default() };
+    let client = Client::start(ClientId::from("agent"), Arc::new(Answers), &config);
+    let (answers, mut queue) = mpsc::unbounded_channel();
+    let fate = client.submit_to(&answers, 7, initial("old")).expect("room");
+    client.submit_to(&answers, 8, initial("new")).expect("room");
+    let refused = client.submit_to(&answers, 9, initial("no room"));
+    assert!(matches!(refused, Err(ChargingFailure::NotTaken { .. })), "{refused:?}");
+    let answered = queue.recv().await.expect("an outcome");
+    assert_eq!((answered.ticket, answered.outcome.is_ok()), (8, true));
+    // What is never answered was sent, as far as anybody knows.
+    let late = fate.deadline_passed(Duration::from_secs(1));
+    assert_eq!(late, ChargingFailure::UnknownFate { cause: FailureCause::Deadline { after_ms: 1_000 } });
+    assert_eq!((client.metrics().deadlines_passed.value(), client.stop().await.len()), (1, 1));
+    let answered = queue.recv().await.expect("an outcome");
+    let stopped = ChargingFailure::UnknownFate { cause: FailureCause::Stopped };
+    assert_eq!((answered.ticket, answered.outcome.expect_err("stopped")), (7, stopped));
+    drop(answers);
+    assert!(queue.recv().await.is_none(), "nothing of the request that was not taken");
 }

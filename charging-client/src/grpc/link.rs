@@ -52,7 +52,7 @@ impl Link {
     }
 
     /// One attempt. `timeout` is only told; `deadline` counts.
-    pub(super) async fn charge(&self, request: ChargingRequest, deadline: Instant, timeout: Duration) -> Outcome {
+    pub(super) async fn charge(&self, request: &ChargingRequest, deadline: Instant, timeout: Duration) -> Outcome {
         let key = (request.session_id.clone(), request.request_number);
         let wire = v1::ChargingDataRequest::from(request);
         let (reply, answer) = oneshot::channel();

@@ -72,7 +72,7 @@ impl GrpcTransport {
         &self.metrics
     }
 
-    async fn send(&self, request: ChargingRequest) -> Result<ChargingAnswer, ChargingFailure> {
+    async fn send(&self, request: Arc<ChargingRequest>) -> Result<ChargingAnswer, ChargingFailure> {
         let deadline = Instant::now() + self.attempt_timeout;
         let _place = match self.window.try_acquire() {
             Ok(place) => place,
@@ -88,7 +88,7 @@ impl GrpcTransport {
             Way::Down => return Err(ChargingFailure::NotSent { cause: FailureCause::Disconnected }),
             Way::Refused(cause) => return Err(ChargingFailure::Refused { cause: cause.clone() }),
         };
-        link.charge(request, deadline, self.attempt_timeout).await
+        link.charge(&request, deadline, self.attempt_timeout).await
     }
 
     /// The channel of the connection, waiting for one no longer than an attempt may take.
@@ -170,7 +170,7 @@ impl ChargingTransport for GrpcTransport {
         })
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
         Box::pin(self.send(request))
     }
 

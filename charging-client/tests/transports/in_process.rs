@@ -70,7 +70,7 @@ impl ChargingTransport for InProcessTransport {
         })
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
         Box::pin(self.unless_cut(async move {
             let answer = self.answerer.accept(&request);
             self.answerer.released(&answer.session_id).await;

@@ -72,17 +72,17 @@ async fn one_slow_answer_does_not_end_a_lively_connection() {
     let transport = transport(&GrpcConfig { attempt_timeout_ms: 200, ..core.config() });
     transport.ready().await;
     answerer.hold_only("slow");
-    let slow = transport.charge(initial("slow"));
+    let slow = transport.charge(initial("slow").into());
     tokio::pin!(slow);
     let failure = loop {
         tokio::select! {
             biased;
             outcome = &mut slow => break outcome.expect_err("held"),
-            brisk = transport.charge(initial("brisk")) => assert!(brisk.is_ok()),
+            brisk = transport.charge(initial("brisk").into()) => assert!(brisk.is_ok()),
         }
     };
     assert!(matches!(failure, ChargingFailure::UnknownFate { .. }), "{failure:?}");
-    assert!(transport.charge(initial("brisk")).await.is_ok());
+    assert!(transport.charge(initial("brisk").into()).await.is_ok());
     // The late answer finds nobody, and the connection is still the first.
     answerer.release();
     eventually("the late answer", || transport.metrics().answers_unmatched.value() >= 1).await;

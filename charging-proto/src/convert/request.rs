@@ -9,6 +9,12 @@ use crate::v1;
 
 impl From<ChargingRequest> for v1::ChargingDataRequest {
     fn from(request: ChargingRequest) -> Self {
+        Self::from(&request)
+    }
+}
+
+impl From<&ChargingRequest> for v1::ChargingDataRequest {
+    fn from(request: &ChargingRequest) -> Self {
         Self {
             client_id: request.client_id.as_str().to_owned(),
             session_id: request.session_id.as_str().to_owned(),
@@ -16,19 +22,19 @@ impl From<ChargingRequest> for v1::ChargingDataRequest {
             operation: request.operation.to_wire(),
             requested_action: request.requested_action.map(WireWord::to_wire),
             tenant: request.tenant.as_str().to_owned(),
-            subscribers: request.subscribers.into_iter().map(Into::into).collect(),
+            subscribers: request.subscribers.iter().cloned().map(Into::into).collect(),
             charging_mode: request.charging_mode.to_wire(),
             service: request.service.to_wire(),
-            category: request.category.into(),
-            subject: request.subject.map(Into::into),
-            calling: request.calling.map(|number| number.expose().to_owned()),
-            called: request.called.map(|number| number.expose().to_owned()),
+            category: request.category.clone().into(),
+            subject: request.subject.clone().map(Into::into),
+            calling: request.calling.as_ref().map(|number| number.expose().to_owned()),
+            called: request.called.as_ref().map(|number| number.expose().to_owned()),
             event_time: request.event_time.0,
             answer_time: request.answer_time.map(|time| time.0),
-            service_information: request.service_information.map(|details| (*details).into()),
-            multiple_unit_usage: request.units.into_iter().map(Into::into).collect(),
+            service_information: request.service_information.clone().map(|details| (*details).into()),
+            multiple_unit_usage: request.units.iter().cloned().map(Into::into).collect(),
             release_cause: request.release_cause.map(WireWord::to_wire),
-            client_state: request.client_state,
+            client_state: request.client_state.clone(),
             retransmission: request.retransmission,
         }
     }

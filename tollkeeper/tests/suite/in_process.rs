@@ -126,9 +126,9 @@ async fn a_call_is_charged() {
 #[tokio::test]
 async fn a_copy_gets_the_stored_answer() {
     let place = begin(cents(100)).await;
-    let first = place.transport.charge(request("a", 0, Operation::Initial, 0)).await.expect("an answer");
+    let first = place.transport.charge(request("a", 0, Operation::Initial, 0).into()).await.expect("an answer");
     let copy = ChargingRequest { retransmission: true, ..request("a", 0, Operation::Initial, 0) };
-    assert_eq!(place.transport.charge(copy).await.as_ref(), Ok(&first));
+    assert_eq!(place.transport.charge(copy.into()).await.as_ref(), Ok(&first));
     let held = place.core.query(|books| books.account(&key()).map(|account| account.held)).await.expect("answered");
     assert_eq!(held, Some(cents(30)));
 }
@@ -198,7 +198,7 @@ async fn a_core_that_has_stopped_gives_no_answer_and_loses_no_request() {
     place.client.charge(request("a", 0, Operation::Initial, 0), PATIENCE).await.expect("an answer");
     place.core.stop();
     let gone = ChargingFailure::UnknownFate { cause: FailureCause::Disconnected };
-    assert_eq!(place.transport.charge(request("a", 1, Operation::Update, 5_000)).await, Err(gone.clone()));
+    assert_eq!(place.transport.charge(request("a", 1, Operation::Update, 5_000).into()).await, Err(gone.clone()));
     assert_eq!(place.transport.session(&SessionId::from("a")).await, Err(gone.clone()));
     assert_eq!(place.transport.notifications(&ClientId::from("agent/1")).await.map(|_| ()), Err(gone));
     let mut awaited = place.client.submit(request("a", 1, Operation::Update, 5_000)).expect("room");
@@ -239,7 +239,7 @@ async fn a_full_core_says_too_busy() {
     })
     .await
     .expect("queued");
-    let answer = transport.charge(request("a", 0, Operation::Initial, 0)).await.expect("an answer");
+    let answer = transport.charge(request("a", 0, Operation::Initial, 0).into()).await.expect("an answer");
     assert_eq!(answer.result_code, ResultCode::TOO_BUSY);
     drop(go);
     question.await.expect("joined").expect("answered");

@@ -15,9 +15,9 @@
 
 use protocol_codecs::diameter::{
     CcMoney, CcRequestType, CcSessionFailover, CheckBalanceResult, CostInformation, CreditControlAnswer,
-    CreditControlFailureHandling, CreditControlRequest, DirectDebitingFailureHandling, FailedAvp, FinalUnitAction,
-    FinalUnitIndication, GrantedServiceUnit, Identity, LowBalanceIndication, MultipleServicesCreditControl,
-    RedirectAddressType, RedirectServer, RemainingBalance, ResultCode as WireCode, Time,
+    CreditControlFailureHandling, DirectDebitingFailureHandling, FailedAvp, FinalUnitAction, FinalUnitIndication,
+    GrantedServiceUnit, Identity, LowBalanceIndication, MultipleServicesCreditControl, RedirectAddressType,
+    RedirectServer, RemainingBalance, ResultCode as WireCode, Time,
 };
 use types::charging::{
     ChargingAnswer, FailureHandling, FinalUnit, FinalUnitAction as CoreAction, Operation, RequestedAction, ResultCode,
@@ -43,28 +43,14 @@ pub struct Answering<'a> {
     pub origin_state_id: u32,
 }
 
-/// A request without its groups: what the answer takes over.
-pub fn skeleton(ask: &Ask) -> CreditControlRequest<'_> {
-    let origin = (Identity::from(&*ask.origin_host), Identity::from(&*ask.origin_realm));
-    let kind = (ask.request_type, ask.number);
-    let realm = Identity::from(&*ask.origin_realm);
-    let mut request =
-        CreditControlRequest::new((&*ask.session_id).into(), origin, realm, (&*ask.facts.context).into(), kind);
-    request.cc_sub_session_id = ask.sub_session_id;
-    request
-}
-
 impl<'a> Answering<'a> {
-    /// The CCA. `request` is the [`skeleton`] of the CCR, `failed` what [`super::failed::failed_avp`] says of its code.
-    pub fn answer(
-        &self,
-        request: &'a CreditControlRequest<'a>,
-        charged: &'a ChargingAnswer,
-        failed: Option<&'a [u8]>,
-    ) -> CreditControlAnswer<'a> {
-        let code = self.message_code(charged);
+    /// The CCA. `failed`: what [`super::failed::failed_avp`] says of its code.
+    pub fn answer(&self, charged: &'a ChargingAnswer, failed: Option<&'a [u8]>) -> CreditControlAnswer<'a> {
+        let (ask, code) = (self.ask, self.message_code(charged));
         let origin = (Identity::from(&*self.config.origin_host), Identity::from(self.config.realm()));
-        let mut cca = CreditControlAnswer::to(request, origin, WireCode(code.0));
+        let kind = (ask.request_type, ask.number);
+        let mut cca = CreditControlAnswer::new((&*ask.session_id).into(), kind, origin, WireCode(code.0));
+        cca.cc_sub_session_id = ask.sub_session_id;
         cca.origin_state_id = Some(self.origin_state_id);
         cca.failed_avps.extend(failed.map(FailedAvp::holding));
         let groups = self.ask.groups.iter().zip(&self.plan.verdicts);

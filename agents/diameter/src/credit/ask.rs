@@ -1,5 +1,7 @@
 //! A CCR in our words: what it asks and reports, free of the bytes it came in.
 
+use std::sync::Arc;
+
 use agent_call::numbers::NumberRules;
 use protocol_codecs::diameter::{
     CcRequestType, CreditControlRequest, Frame, ReportingReason as WireReason, RequestedAction as WireAction,
@@ -15,7 +17,7 @@ use super::money;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// Session-Id.
-    pub session_id: Box<str>,
+    pub session_id: Arc<str>,
     /// The client; its sessions are its own.
     pub origin_host: Box<str>,
     /// Where RAR and ASR go.
@@ -67,7 +69,7 @@ impl Ask {
     /// Reads a request. `frame` is what it came in.
     pub fn of(frame: &Frame, ccr: &CreditControlRequest<'_>, numbers: &NumberRules, emergency: &[Box<str>]) -> Self {
         let mut ask = Self {
-            session_id: Box::from(&*ccr.session_id),
+            session_id: Arc::from(&*ccr.session_id),
             origin_host: Box::from(&*ccr.origin_host),
             origin_realm: Box::from(&*ccr.origin_realm),
             request_type: ccr.cc_request_type,
@@ -82,7 +84,7 @@ impl Ask {
             origin_state_id: ccr.origin_state_id,
             sub_session_id: ccr.cc_sub_session_id,
             facts: Facts::of(ccr, numbers, emergency),
-            groups: Vec::new(),
+            groups: Vec::with_capacity(ccr.multiple_services_credit_control.len()),
             grouped: !ccr.multiple_services_credit_control.is_empty(),
             retransmitted: frame.header().flags.is_retransmitted(),
             content: content(frame),
@@ -197,19 +199,27 @@ fn why(reason: WireReason) -> Option<ReportingReason> {
     })
 }
 
-/// FNV-1a over the AVPs that tell units and action. Relays change others of a copy (Route-Record, Proxy-Info), not these.
+/// A hash of the AVPs that tell units and action. Relays change others of a copy (Route-Record, Proxy-Info), not these.
 fn content(frame: &Frame) -> u64 {
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    let mut avps = frame.avps();
+    let (mut hash, mut avps) = (SEED, frame.avps());
     while let Ok(Some(avp)) = avps.next_avp() {
         if avp.vendor == 0 && CHARGEABLE.contains(&avp.code) {
-            for byte in avp.raw {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
-            }
+            let (words, rest) = avp.raw.as_chunks::<8>();
+            hash = words.iter().fold(hash, |hash, word| mixed(hash, u64::from_be_bytes(*word)));
+            // Its own length goes before each AVP, so a shorter rest is not a longer one with zeros.
+            hash = mixed(hash, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
         }
     }
     hash
 }
+
+/// One word more. Each step can be undone, so requests that differ in one word never share a hash.
+fn mixed(hash: u64, word: u64) -> u64 {
+    (hash ^ word).wrapping_mul(SEED).rotate_left(29)
+}
+
+/// The golden ratio in 64 bits: odd, and without a pattern.
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// CC-Request-Type, Requested-Action, Requested- and Used-Service-Unit, Multiple-Services-Credit-Control.
 const CHARGEABLE: [u32; 5] = [416, 436, 437, 446, 456];

@@ -1,6 +1,8 @@
 //! Who pays, for what, and where: what a CCR tells beside its groups. Later requests of a session often tell less; what the first
 //! one told stands then.
 
+use std::net::IpAddr;
+
 use agent_call::numbers::NumberRules;
 use protocol_codecs::diameter::{
     CreditControlRequest, ImsInformation, Octets, PsInformation, RoleOfNode, SmsInformation, SubscriptionId,
@@ -89,34 +91,30 @@ impl Facts {
         }
     }
 
-    /// These facts, and the earlier ones where these say nothing.
-    pub fn after(mut self, earlier: &Self) -> Self {
-        fn or<T: Clone>(own: &mut Option<T>, earlier: &Option<T>) {
-            if own.is_none() {
-                own.clone_from(earlier);
-            }
+    /// Takes over what a later request tells; what it says nothing of stays. True: something is new. Most requests tell what
+    /// was known, and then nothing is copied.
+    pub fn learn(&mut self, told: &Self) -> bool {
+        let mut new = learn(&mut self.context, &told.context) | learn(&mut self.context_number, &told.context_number);
+        if !told.subscribers.is_empty() {
+            new |= learn(&mut self.subscribers, &told.subscribers);
         }
-        if self.subscribers.is_empty() {
-            self.subscribers.clone_from(&earlier.subscribers);
+        new |= learn_some(&mut self.calling, &told.calling);
+        if told.dialled.is_some() {
+            new |= learn(&mut self.called, &told.called) | learn(&mut self.dialled, &told.dialled);
+            new |= learn(&mut self.emergency, &told.emergency);
         }
-        or(&mut self.calling, &earlier.calling);
-        if self.dialled.is_none() {
-            self.called.clone_from(&earlier.called);
-            self.dialled.clone_from(&earlier.dialled);
-            self.emergency = earlier.emergency;
-        }
-        let (own, earlier) = (&mut self.information, &earlier.information);
-        or(&mut own.role, &earlier.role);
-        or(&mut own.plmn, &earlier.plmn);
-        or(&mut own.apn, &earlier.apn);
-        or(&mut own.rat_type, &earlier.rat_type);
-        or(&mut own.imei, &earlier.imei);
-        or(&mut own.user_location, &earlier.user_location);
-        or(&mut own.pdp_address, &earlier.pdp_address);
-        or(&mut own.charging_id, &earlier.charging_id);
-        or(&mut own.icid, &earlier.icid);
-        or(&mut own.trunk, &earlier.trunk);
-        self
+        let (own, told) = (&mut self.information, &told.information);
+        new | learn(&mut own.node, &told.node)
+            | learn_some(&mut own.role, &told.role)
+            | learn_some(&mut own.plmn, &told.plmn)
+            | learn_some(&mut own.apn, &told.apn)
+            | learn_some(&mut own.rat_type, &told.rat_type)
+            | learn_some(&mut own.imei, &told.imei)
+            | learn_some(&mut own.user_location, &told.user_location)
+            | learn_some(&mut own.pdp_address, &told.pdp_address)
+            | learn_some(&mut own.charging_id, &told.charging_id)
+            | learn_some(&mut own.icid, &told.icid)
+            | learn_some(&mut own.trunk, &told.trunk)
     }
 
     fn subscriber(&mut self, id: &SubscriptionId<'_>) {
@@ -134,14 +132,18 @@ impl Facts {
         let text = text.trim();
         let value = match kind {
             SubscriberIdKind::E164 => {
-                let digits = text.trim_start_matches("tel:").trim_start_matches('+');
-                if digits.is_empty() { String::new() } else { format!("+{digits}") }
+                let digits = text.strip_prefix("tel:").unwrap_or(text).trim_start_matches('+');
+                if digits.is_empty() { Number::from("") } else { Number::new(["+", digits].concat()) }
             }
-            _ => text.to_owned(),
+            _ => Number::from(text),
         };
-        let id = SubscriberId { kind, value: Number::new(value) };
+        let id = SubscriberId { kind, value };
         let room = self.subscribers.len() < SUBSCRIBERS_MAX && id.value.expose().len() <= SUBSCRIBER_BYTES_MAX;
         if room && !id.value.expose().is_empty() && !self.subscribers.contains(&id) {
+            if self.subscribers.capacity() == 0 {
+                // Two are usual.
+                self.subscribers.reserve_exact(2);
+            }
             self.subscribers.push(id);
         }
     }
@@ -153,8 +155,7 @@ impl Facts {
         own.rat_type = data.tgpp_rat_type.as_ref().and_then(|octets| octets.expose().first().copied());
         own.user_location = data.tgpp_user_location_info.as_ref().map(|octets| octets.expose().into());
         own.charging_id = data.tgpp_charging_id.as_ref().and_then(Octets::as_u32).map(u64::from);
-        own.pdp_address =
-            data.pdp_addresses.iter().find_map(|address| address.ip()).map(|address| address.to_string().into());
+        own.pdp_address = data.pdp_addresses.iter().find_map(|address| address.ip()).map(address_text);
     }
 
     fn equipment(&mut self, equipment: Option<&UserEquipmentInfo<'_>>) {
@@ -193,9 +194,37 @@ impl Facts {
     }
 }
 
+/// True: it is new.
+fn learn<T: PartialEq + Clone>(own: &mut T, told: &T) -> bool {
+    let new = own != told;
+    if new {
+        own.clone_from(told);
+    }
+    new
+}
+
+fn learn_some<T: PartialEq + Clone>(own: &mut Option<T>, told: &Option<T>) -> bool {
+    told.is_some() && learn(own, told)
+}
+
+/// As its `Display` has it, which takes longer than the rest of the request for the usual kind.
+fn address_text(address: IpAddr) -> Box<str> {
+    let IpAddr::V4(address) = address else { return address.to_string().into() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let leading = usize::from(octet < 100) + usize::from(octet < 10);
+        text.extend(digits.iter().skip(leading).map(|digit| char::from(b'0' + digit)));
+    }
+    text.into()
+}
+
 /// `32251` of `32251@3gpp.org`, `ext.01.001.8.32251@3gpp.org` and `6.32251@3gpp.org`; 0 if there is none.
 pub fn context_number(context: &str) -> u32 {
-    let Some((before, "3gpp.org")) = context.rsplit_once('@') else { return 0 };
+    let Some(before) = context.strip_suffix("@3gpp.org") else { return 0 };
     let last = before.rsplit('.').next().unwrap_or(before);
     last.parse().unwrap_or(0)
 }
@@ -258,6 +287,42 @@ mod tests {
         ] {
             assert_eq!(context_number(text), number, "{text}");
         }
+    }
+
+    #[test]
+    fn addresses_as_text() {
+        for address in ["0.0.0.0", "10.1.100.9", "99.100.101.255", "2001:db8::1"] {
+            let parsed = address.parse().expect("an address");
+            assert_eq!(&*address_text(parsed), address);
+        }
+    }
+
+    #[test]
+    fn a_later_request_adds_to_the_facts_and_takes_nothing_away() {
+        let first = Facts {
+            context: "32260@3gpp.org".into(),
+            dialled: Some("112".into()),
+            emergency: true,
+            subscribers: vec![SubscriberId { kind: SubscriberIdKind::Imsi, value: "001".into() }],
+            information: ServiceInformation { apn: Some("ims".into()), ..ServiceInformation::default() },
+            ..Facts::default()
+        };
+        let mut facts = first.clone();
+        assert!(!facts.learn(&Facts { context: "32260@3gpp.org".into(), ..Facts::default() }));
+        assert_eq!(facts, first);
+        assert!(!facts.learn(&first.clone()));
+        let moved = Facts {
+            context: "32260@3gpp.org".into(),
+            information: ServiceInformation { plmn: Some("00101".into()), ..ServiceInformation::default() },
+            ..Facts::default()
+        };
+        assert!(facts.learn(&moved));
+        assert_eq!((facts.information.apn.as_deref(), facts.information.plmn.as_deref()), (Some("ims"), Some("00101")));
+        assert!(facts.emergency && facts.dialled == first.dialled);
+        // Another party is another call: what was known of the last one does not stay.
+        let other = Facts { context: "32260@3gpp.org".into(), dialled: Some("5".into()), ..Facts::default() };
+        assert!(facts.learn(&other));
+        assert!(!facts.emergency && facts.called.is_none());
     }
 
     #[test]

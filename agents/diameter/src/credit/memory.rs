@@ -1,4 +1,9 @@
 //! What is remembered of a session: by us while it is open, and by the core, which gives it back after a restart.
+//!
+//! The core gets it with each request, as JSON in two parts: what most requests leave as it was, whose text is made again only after
+//! a change, and behind it the numbers and records, which every request moves.
+
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use types::charging::{ChargingMode, Service};
@@ -10,7 +15,7 @@ use super::numbering::Numbering;
 use super::record::Recorded;
 
 /// One session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Memory {
     /// Its client: requests of others are not for this session.
     pub origin_host: Box<str>,
@@ -22,12 +27,12 @@ pub struct Memory {
     /// What its requests told.
     pub facts: Facts,
     /// Fixed by its first group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub terms: Option<Terms>,
     /// When it began.
     pub started: UtcMs,
     /// When use of it began, and by which request we know (number with the core).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub answered: Option<(u32, UtcMs)>,
     /// The groups the core knows.
     #[serde(default)]
@@ -39,8 +44,40 @@ pub struct Memory {
     #[serde(default)]
     pub recorded: Recorded,
     /// When its debit and its refund were first asked for (number with the core): a copy without Event-Timestamp is rated at that time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub events: Vec<(u32, UtcMs)>,
+    #[serde(skip)]
+    standing: Standing,
+}
+
+/// The text of what stands; empty after a change.
+#[derive(Debug, Clone, Default)]
+struct Standing(OnceLock<Vec<u8>>);
+
+impl PartialEq for Standing {
+    fn eq(&self, _: &Self) -> bool {
+        // It says what the other fields say.
+        true
+    }
+}
+
+impl Eq for Standing {}
+
+/// The fields that most requests leave as they were.
+#[derive(Serialize)]
+struct StandingFields<'a> {
+    origin_host: &'a str,
+    origin_realm: &'a str,
+    via: &'a str,
+    facts: &'a Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<&'a Terms>,
+    started: UtcMs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered: Option<(u32, UtcMs)>,
+    keys: &'a [(u32, Option<u32>)],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    events: &'a [(u32, UtcMs)],
 }
 
 /// What is the same for all groups of a session.
@@ -72,6 +109,7 @@ impl Memory {
             numbering: Numbering::default(),
             recorded: Recorded::default(),
             events: Vec::new(),
+            standing: Standing::default(),
         }
     }
 
@@ -87,8 +125,55 @@ impl Memory {
 
     /// For the core to keep.
     pub fn write(&self) -> Vec<u8> {
+        let standing = self.standing.0.get_or_init(|| self.standing_text().unwrap_or_default());
+        let mut state = Vec::with_capacity(standing.len().saturating_add(MOVING_BYTES));
+        state.extend_from_slice(standing);
         // Plain data; should it not encode, the core keeps the older one.
-        serde_json::to_vec(self).unwrap_or_default()
+        if standing.is_empty() || self.write_moving(&mut state).is_err() {
+            return Vec::new();
+        }
+        debug_assert_eq!(Self::read(&state).as_ref(), Some(self), "a change of what stands was not told");
+        state
+    }
+
+    /// Tells that anything but numbers and records is about to change.
+    pub fn changing(&mut self) -> &mut Self {
+        self.standing.0.take();
+        self
+    }
+
+    /// Takes over what a later request tells.
+    pub fn learn(&mut self, facts: &Facts) {
+        if self.facts.learn(facts) {
+            self.changing();
+        }
+    }
+
+    /// An object that is still open.
+    fn standing_text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(&StandingFields {
+            origin_host: &self.origin_host,
+            origin_realm: &self.origin_realm,
+            via: &self.via,
+            facts: &self.facts,
+            terms: self.terms.as_ref(),
+            started: self.started,
+            answered: self.answered,
+            keys: &self.keys,
+            events: &self.events,
+        })?;
+        text.pop();
+        Ok(text)
+    }
+
+    /// The rest of the object.
+    fn write_moving(&self, state: &mut Vec<u8>) -> serde_json::Result<()> {
+        state.extend_from_slice(b",\"numbering\":");
+        serde_json::to_writer(&mut *state, &self.numbering)?;
+        state.extend_from_slice(b",\"recorded\":");
+        serde_json::to_writer(&mut *state, &self.recorded)?;
+        state.push(b'}');
+        Ok(())
     }
 
     /// Whether the session is this client's.
@@ -96,3 +181,6 @@ impl Memory {
         self.origin_host.eq_ignore_ascii_case(origin_host)
     }
 }
+
+/// Numbers and records of most sessions.
+const MOVING_BYTES: usize = 256;

@@ -12,7 +12,7 @@ mod plan;
 mod record;
 mod rendered;
 
-pub use answer::{Answering, skeleton};
+pub use answer::Answering;
 pub use ask::{Ask, Asked};
 pub use facts::{Facts, context_number};
 pub use failed::{avp as plain_avp, failed_avp};

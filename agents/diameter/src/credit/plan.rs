@@ -1,5 +1,7 @@
 //! From a CCR to the core's request: which group is charged how, and what of it the core is asked.
 
+use std::sync::Arc;
+
 use types::charging::{ChargingMode, ChargingRequest, Operation, RequestedAction, Service, UnitUsage, Units};
 use types::{ClientId, Number, SessionId, Tenant, UtcMs};
 
@@ -31,7 +33,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What the core is asked; `None`: nothing of it is for the core.
-    pub request: Option<ChargingRequest>,
+    pub request: Option<Arc<ChargingRequest>>,
     /// One for each group of the CCR.
     pub verdicts: Vec<Verdict>,
     /// What is sold.
@@ -40,23 +42,23 @@ pub struct Plan {
 
 /// Makes the plan. `number`: under which the core shall know the request. What the session learns from it goes into `memory`.
 pub fn plan(ask: &Ask, memory: &mut Memory, number: u32, config: &DiameterConfig, now: UtcMs) -> Plan {
-    let facts = ask.facts.clone().after(&memory.facts);
-    let (mut verdicts, mut units) = (Vec::with_capacity(ask.groups.len()), Vec::new());
+    memory.learn(&ask.facts);
+    let (mut verdicts, mut units) = (Vec::with_capacity(ask.groups.len()), Vec::with_capacity(ask.groups.len()));
     for group in &ask.groups {
-        verdicts.push(group_plan(ask, group, &facts, memory, config, &mut units));
+        verdicts.push(group_plan(ask, group, memory, config, &mut units));
     }
     if ask.groups.is_empty() && memory.terms.is_none() {
-        let (_, service) = find(ask, &Asked::default(), &facts, config).unzip();
-        memory.terms = Some(terms(service.unwrap_or(&ServiceConfig::default()), &facts, config));
+        let (_, service) = find(ask, &Asked::default(), &memory.facts, config).unzip();
+        let terms = terms(service.unwrap_or(&ServiceConfig::default()), &memory.facts, config);
+        memory.changing().terms = Some(terms);
     }
     standing_unit(ask, &verdicts, config, &mut units);
     let wanted = units.is_empty() && verdicts.iter().all(|verdict| *verdict == Verdict::Unmapped);
     let nothing = !ask.groups.is_empty() && wanted && matches!(ask.operation(), Operation::Initial | Operation::Event);
-    let terms = memory.terms.clone().unwrap_or_else(|| terms(&ServiceConfig::default(), &facts, config));
+    let terms = memory.terms.clone().unwrap_or_else(|| terms(&ServiceConfig::default(), &memory.facts, config));
     learn_answer(ask, memory, number, terms.service);
-    memory.facts = facts;
     let service = terms.service;
-    let request = (!nothing).then(|| request(ask, memory, terms, (number, units), (config, now)));
+    let request = (!nothing).then(|| Arc::new(request(ask, memory, terms, (number, units), (config, now))));
     Plan { request, verdicts, service }
 }
 
@@ -71,7 +73,7 @@ fn request(
     let is_event = ask.operation() == Operation::Event;
     ChargingRequest {
         client_id: ClientId::from(&*config.name),
-        session_id: SessionId::from(&*ask.session_id),
+        session_id: SessionId::new(Arc::clone(&ask.session_id)),
         request_number: number,
         operation: ask.operation(),
         requested_action: is_event.then_some(ask.action),
@@ -96,15 +98,18 @@ fn request(
 fn group_plan(
     ask: &Ask,
     group: &Asked,
-    facts: &Facts,
     memory: &mut Memory,
     config: &DiameterConfig,
     units: &mut Vec<UnitUsage>,
 ) -> Verdict {
-    let Some((at, service)) = find(ask, group, facts, config) else { return Verdict::Unmapped };
-    let own = terms(service, facts, config);
-    let known = memory.terms.get_or_insert_with(|| own.clone());
-    if (&known.tenant, known.service) != (&own.tenant, own.service) {
+    let Some((at, service)) = find(ask, group, &memory.facts, config) else { return Verdict::Unmapped };
+    let (tenant, sold) = (tenant(service, config), sold(service, &memory.facts));
+    if memory.terms.is_none() {
+        let terms = terms(service, &memory.facts, config);
+        memory.changing().terms = Some(terms);
+    }
+    let known = memory.terms.as_ref();
+    if known.is_some_and(|known| (known.tenant.as_str(), known.service) != (tenant, sold)) {
         return Verdict::Unmapped;
     }
     if service.free {
@@ -112,20 +117,20 @@ fn group_plan(
     }
     let key = key_of(group, &memory.keys);
     if !memory.keys.contains(&key) && memory.keys.len() < GROUPS_MAX {
-        memory.keys.push(key);
+        memory.changing().keys.push(key);
     }
-    let grants = service.grants(config.grants.of(own.service));
+    let grants = service.grants(config.grants.of(sold));
     let mut unit = UnitUsage {
         rating_group: key.0,
         service_identifier: key.1,
         category: service.category.clone(),
         called: service.destination.as_deref().map(Number::from),
-        requested: wanted(ask, group, own.service, grants),
+        requested: wanted(ask, group, sold, grants),
         used: group.used.clone(),
     };
     if ask.operation() == Operation::Initial {
         // Some clients report that nothing was used yet.
-        unit.used.retain(|container| amount(own.service, &container.units).is_some_and(|amount| amount > 0));
+        unit.used.retain(|container| amount(sold, &container.units).is_some_and(|amount| amount > 0));
     }
     let index = units.iter().position(|other: &UnitUsage| {
         (other.rating_group, other.service_identifier) == (unit.rating_group, unit.service_identifier)
@@ -185,11 +190,19 @@ fn find<'c>(ask: &Ask, group: &Asked, facts: &Facts, config: &'c DiameterConfig)
 
 fn terms(row: &ServiceConfig, facts: &Facts, config: &DiameterConfig) -> Terms {
     Terms {
-        tenant: Tenant::from(row.tenant.as_deref().unwrap_or(&config.tenant)),
-        service: row.service.unwrap_or_else(|| facts.service()),
+        tenant: Tenant::from(tenant(row, config)),
+        service: sold(row, facts),
         subject: row.subject.clone(),
         mode: row.mode.unwrap_or(ChargingMode::Prepaid),
     }
+}
+
+fn tenant<'c>(row: &'c ServiceConfig, config: &'c DiameterConfig) -> &'c str {
+    row.tenant.as_deref().unwrap_or(&config.tenant)
+}
+
+fn sold(row: &ServiceConfig, facts: &Facts) -> Service {
+    row.service.unwrap_or_else(|| facts.service())
 }
 
 /// The core's key of a group: a report that leaves the service identifier out is about the one group there is.
@@ -247,7 +260,7 @@ fn learn_answer(ask: &Ask, memory: &mut Memory, number: u32, service: Service) {
     };
     let used_ms = ask.groups.iter().map(used).max().unwrap_or(0);
     if used_ms > 0 && used_ms <= LONGEST_CALL_MS {
-        memory.answered = Some((number, UtcMs(at.0.saturating_sub_unsigned(used_ms))));
+        memory.changing().answered = Some((number, UtcMs(at.0.saturating_sub_unsigned(used_ms))));
     }
 }
 

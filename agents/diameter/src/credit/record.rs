@@ -38,6 +38,7 @@ pub struct Recorded {
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<UtcMs>,
     /// What was used, by rating group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     totals: Vec<Total>,
     /// Cost up to the last record.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,15 +67,26 @@ pub struct Draft {
     /// The request's number with the core.
     number: u32,
     /// Sequence of its START.
+    #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<u32>,
     /// Its other record, and the sequence of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<(RecordType, u32)>,
     /// For that record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     usage: Vec<RecordUsage>,
     /// When the request was made.
     at: UtcMs0,
     /// An attempt, or the debit or refund of an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventWord>,
+}
+
+impl Draft {
+    /// Most updates leave nothing to be recorded.
+    fn records_something(&self) -> bool {
+        self.start.is_some() || self.other.is_some() || self.event.is_some()
+    }
 }
 
 /// Milliseconds UTC that may be left out.
@@ -151,7 +163,7 @@ impl Recorded {
                 }
             }
         }
-        self.draft = Some(draft);
+        self.draft = draft.records_something().then_some(draft);
     }
 
     /// Adds a report; true if anything was used.
@@ -394,6 +406,6 @@ fn record(
 }
 
 /// The subscriber's IMSI.
-pub fn imsi(memory: &Memory) -> Option<&Number> {
-    memory.facts.subscribers.iter().find(|id| id.kind == SubscriberIdKind::Imsi).map(|id| &id.value)
+pub fn imsi(facts: &super::facts::Facts) -> Option<&Number> {
+    facts.subscribers.iter().find(|id| id.kind == SubscriberIdKind::Imsi).map(|id| &id.value)
 }

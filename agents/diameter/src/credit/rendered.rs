@@ -1,6 +1,8 @@
 //! An answer as bytes, without what belongs to one way of its request: identifiers and proxies' state. Kept for copies, which may
 //! come another way.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use protocol_codecs::diameter::{
     Command, CommandFlags, CreditControlAnswer, EncodeError, Exchange, Frame, ResultCode, dictionary,
@@ -20,50 +22,58 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// To this request.
-    pub fn to(frame: &Frame) -> Self {
-        let (header, mut proxies) = (frame.header(), BytesMut::new());
-        let mut avps = frame.avps();
-        while let Ok(Some(avp)) = avps.next_avp() {
-            let is_proxy = (avp.code, avp.vendor) == (dictionary::PROXY_INFO.code, dictionary::PROXY_INFO.vendor);
-            if is_proxy && proxies.len() + avp.raw.len() <= PROXIES_BYTES_MAX {
-                proxies.extend_from_slice(avp.raw);
-                proxies.resize(proxies.len().next_multiple_of(4), 0);
-            }
-        }
+    /// To this request. `through_proxies`: it has Proxy-Info AVPs.
+    pub fn to(frame: &Frame, through_proxies: bool) -> Self {
+        let header = frame.header();
         Self {
             hop_by_hop_id: header.hop_by_hop_id,
             end_to_end_id: header.end_to_end_id,
             proxiable: header.flags.is_proxiable(),
-            proxies: proxies.freeze(),
+            proxies: if through_proxies { proxies(frame) } else { Bytes::new() },
         }
     }
 }
 
-/// See the module's documentation.
+fn proxies(frame: &Frame) -> Bytes {
+    let (mut proxies, mut avps) = (BytesMut::new(), frame.avps());
+    while let Ok(Some(avp)) = avps.next_avp() {
+        let is_proxy = (avp.code, avp.vendor) == (dictionary::PROXY_INFO.code, dictionary::PROXY_INFO.vendor);
+        if is_proxy && proxies.len() + avp.raw.len() <= PROXIES_BYTES_MAX {
+            proxies.extend_from_slice(avp.raw);
+            proxies.resize(proxies.len().next_multiple_of(4), 0);
+        }
+    }
+    proxies.freeze()
+}
+
+/// See the module's documentation. Clones share the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered(Bytes);
+pub struct Rendered {
+    bytes: Arc<[u8]>,
+    result_code: ResultCode,
+}
 
 impl Rendered {
-    /// Of this answer.
+    /// Of this answer. `scratch` is overwritten.
     ///
     /// # Errors
     /// A value that may not be sent.
-    pub fn of(cca: &CreditControlAnswer<'_>) -> Result<Self, EncodeError> {
-        let mut bytes = BytesMut::new();
-        cca.encode(Exchange { proxiable: false, ..Exchange::new(0, 0) }, &mut bytes)?;
-        if let (true, Some(flags)) = (cca.result_code.is_protocol_error(), bytes.get_mut(FLAGS)) {
+    pub fn of(cca: &CreditControlAnswer<'_>, scratch: &mut BytesMut) -> Result<Self, EncodeError> {
+        scratch.clear();
+        cca.encode(Exchange { proxiable: false, ..Exchange::new(0, 0) }, scratch)?;
+        if let (true, Some(flags)) = (cca.result_code.is_protocol_error(), scratch.get_mut(FLAGS)) {
             *flags |= CommandFlags::ERROR;
         }
-        Ok(Self(bytes.freeze()))
+        // No more than it takes: it is kept for minutes.
+        Ok(Self { bytes: Arc::from(&scratch[..]), result_code: cca.result_code })
     }
 
-    /// The answer to a request that came this way.
-    pub fn for_request(&self, reply: &Reply) -> Bytes {
-        let length = self.0.len().saturating_add(reply.proxies.len());
-        let mut bytes = BytesMut::with_capacity(length);
-        bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(&reply.proxies);
+    /// Appends the answer to a request that came this way.
+    pub fn write(&self, reply: &Reply, out: &mut BytesMut) {
+        let (begin, length) = (out.len(), self.bytes.len().saturating_add(reply.proxies.len()));
+        out.extend_from_slice(&self.bytes);
+        out.extend_from_slice(&reply.proxies);
+        let Some(bytes) = out.get_mut(begin..) else { return };
         let [.., high, middle, low] = length.to_be_bytes();
         if let Some(field) = bytes.get_mut(1..4) {
             field.copy_from_slice(&[high, middle, low]);
@@ -77,19 +87,11 @@ impl Rendered {
         if let Some(field) = bytes.get_mut(16..20) {
             field.copy_from_slice(&reply.end_to_end_id.to_be_bytes());
         }
-        bytes.freeze()
     }
 
     /// What it says.
-    pub fn result_code(&self) -> Option<ResultCode> {
-        let frame = Frame::new(self.0.clone())?;
-        let mut avps = frame.avps();
-        while let Ok(Some(avp)) = avps.next_avp() {
-            if (avp.code, avp.vendor) == (dictionary::RESULT_CODE.code, dictionary::RESULT_CODE.vendor) {
-                return Some(ResultCode(u32::from_be_bytes(avp.value.try_into().ok()?)));
-            }
-        }
-        None
+    pub fn result_code(&self) -> ResultCode {
+        self.result_code
     }
 }
 

@@ -34,6 +34,9 @@ impl Alone {
 
     /// The core answers for it again.
     pub fn end(&mut self, session_id: &str) {
+        if self.since.is_empty() {
+            return;
+        }
         let Some((account, _)) = self.since.remove(session_id) else { return };
         if let Some(running) = self.by_account.get_mut(&account) {
             *running = running.saturating_sub(1);

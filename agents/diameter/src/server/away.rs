@@ -1,6 +1,6 @@
 //! Without the core, and against it: what clients are told meanwhile, what is taken back afterwards, and emergency calls.
 
-use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause};
+use charging_client::ChargingFailure;
 use metrics::counter;
 use protocol_codecs::diameter::CcRequestType;
 use tracing::{error, warn};
@@ -13,7 +13,7 @@ use types::{ClientId, ReleaseCause, SessionId};
 use crate::credit::{Answering, Ask, Memory, OURS, Outcome, Plan, Verdict, amount, express, records};
 use crate::metric;
 
-use super::charge::{Charged, FOR_EVER, Settled, event_number, wait};
+use super::charge::{Charged, FOR_EVER, Settled, event_number};
 use super::desk::Desk;
 use super::session::{Current, Late};
 
@@ -68,8 +68,11 @@ impl Desk {
 
     /// The core's word for the account of a session.
     pub(super) fn told_of_account(&mut self, session_id: &str, answer: &ChargingAnswer) {
+        if self.config.on_core_failure != FailureHandling::Continue {
+            return;
+        }
         let memory = self.sessions.get(session_id).and_then(|session| session.memory.as_ref());
-        if let Some(account) = memory.and_then(Memory::account) {
+        if let Some(account) = memory.and_then(|memory| memory.account()) {
             let now = self.now();
             self.continuing.answered(account, answer, now);
         }
@@ -78,7 +81,7 @@ impl Desk {
     /// The request in work was answered; it goes on beside those that follow.
     fn set_aside(&mut self, session_id: &str, goes_on: bool) {
         let Some(session) = self.sessions.get_mut(session_id) else { return };
-        let Some(Current { turn, job, .. }) = session.current.take() else { return };
+        let Some(Current { turn, job, .. }) = session.current.take().map(|current| *current) else { return };
         let mut draft = session.memory.as_mut().and_then(|memory| memory.recorded.draft.take());
         let begins = matches!(job.ask.request_type, CcRequestType::Initial | CcRequestType::Event);
         let let_begin = begins && goes_on;
@@ -100,21 +103,12 @@ impl Desk {
     }
 
     /// The core decided a request whose client was told something else.
-    pub(super) fn late_charged(
-        &mut self,
-        session_id: &str,
-        turn: u64,
-        awaited: Option<AwaitedAnswer>,
-        result: Charged,
-    ) {
+    pub(super) fn late_charged(&mut self, session_id: &str, turn: u64, result: Charged) {
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         let Some(at) = session.late.iter().position(|late| late.turn == turn) else { return };
-        let answer = match (result, awaited) {
-            (Ok(answer), _) => answer,
-            (Err(failure), Some(awaited)) if matches!(failure.cause(), FailureCause::Deadline { .. }) => {
-                return self.settling.push(wait(session_id.into(), turn, awaited, FOR_EVER));
-            }
-            (Err(failure), _) => {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => {
                 warn!(agent = %self.config.name, session_id, error = &failure as &dyn std::error::Error, "a request was given back");
                 return;
             }
@@ -127,7 +121,7 @@ impl Desk {
         let (abandoned, node) = (late.refused.is_some(), self.config.origin_host.clone());
         let code = if abandoned { self.without_core() } else { answer.result_code };
         let Some(session) = self.sessions.get_mut(session_id) else { return };
-        let drafted = match late.refused.as_mut().or(session.memory.as_mut()) {
+        let drafted = match late.refused.as_deref_mut().or(session.memory.as_deref_mut()) {
             Some(memory) => {
                 let newer = std::mem::replace(&mut memory.recorded.draft, late.draft.take());
                 let drafted = records(session_id, memory, Outcome::of(&answer, code), &node);
@@ -203,7 +197,7 @@ impl Desk {
             subject: None,
             calling: None,
             called: None,
-            event_time: ask.event_time.unwrap_or_else(|| self.clock.now().utc),
+            event_time: ask.event_time.unwrap_or_else(|| self.utc()),
             answer_time: None,
             service_information: None,
             units: Vec::new(),

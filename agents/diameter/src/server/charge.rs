@@ -1,16 +1,15 @@
 //! A request's way through the core and the journal.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use charging_client::{AwaitedAnswer, ChargingFailure, FailureCause, Recovered};
+use charging_client::{Answered, ChargingFailure, FailureCause, Recovered};
 use protocol_codecs::diameter::CcRequestType;
-use types::charging::{
-    ChargingAnswer, ChargingRequest, Operation, RequestedAction, ResultCode, Service, SessionSummary,
-};
+use types::charging::{ChargingAnswer, ChargingRequest, RequestedAction, ResultCode, Service, SessionSummary};
 use types::{SessionId, UtcMs};
 
-use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, Rendered, imsi, plan};
+use crate::credit::{Ask, Memory, OURS, Outcome, Plan, RecordFacts, imsi, plan, records};
 
 use super::desk::Desk;
 
@@ -22,10 +21,8 @@ type Found = Result<Option<SessionSummary>, ChargingFailure>;
 
 /// What came of it.
 pub(super) enum Settled {
-    /// A request with the core.
-    Charged { session_id: Box<str>, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged },
     /// A session that the core was asked for, to go on with a request.
-    Found { session_id: Box<str>, turn: u64, result: Found },
+    Found { session_id: Arc<str>, turn: u64, result: Found },
     /// The same, for a notification.
     Noticed { sequence: u64, session_id: SessionId, result: Found },
     /// Sessions that had ended before the start, and what the core says to it.
@@ -36,13 +33,6 @@ pub(super) enum Settled {
     Lost { host: Box<str>, listed: Result<Vec<SessionSummary>, ChargingFailure> },
     /// Notifications were confirmed.
     Confirmed { through: u64, result: Result<(), ChargingFailure> },
-}
-
-pub(super) fn wait(session_id: Box<str>, turn: u64, mut awaited: AwaitedAnswer, time: Duration) -> Settling {
-    Box::pin(async move {
-        let result = awaited.within(time).await;
-        Settled::Charged { session_id, turn, awaited: Some(awaited), result }
-    })
 }
 
 impl Desk {
@@ -59,7 +49,7 @@ impl Desk {
         }
         if current.must_look_up(knows) {
             let (charging, id, turn) = (self.charging.clone(), SessionId::from(session_id), current.turn);
-            let (session_id, time): (Box<str>, _) = (session_id.into(), self.config.answer_timeout);
+            let (session_id, time): (Arc<str>, _) = (session_id.into(), self.config.answer_timeout);
             self.settling.push(Box::pin(async move {
                 let found = tokio::time::timeout(time.std(), charging.session(&id)).await;
                 let late = || ChargingFailure::NotSent { cause: FailureCause::Deadline { after_ms: time.ms() } };
@@ -72,18 +62,20 @@ impl Desk {
 
     /// Decides what of the request the core is asked, and asks.
     fn plan(&mut self, session_id: &str) {
-        let now = self.clock.now().utc;
+        let now = self.utc();
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         let Some(current) = session.current.as_mut() else { return };
         let ask = &current.job.ask;
         let is_event = ask.request_type == CcRequestType::Event;
         let via = session.connection.and_then(|id| self.lines.get(&id)).map_or("", |line| &line.peer);
-        let mut events_own = is_event.then(|| Memory::begin(ask, via, now));
+        let mut events_own = is_event.then(|| Box::new(Memory::begin(ask, via, now)));
         let memory = match &mut events_own {
             Some(memory) => memory,
-            None => session.memory.get_or_insert_with(|| Memory::begin(ask, via, now)),
+            None => session.memory.get_or_insert_with(|| Box::new(Memory::begin(ask, via, now))),
         };
-        memory.via = via.into();
+        if *memory.via != *via {
+            memory.changing().via = via.into();
+        }
         let is_copy = !is_event && memory.numbering.is_seen(ask.request_type, ask.number);
         let Some(number) = number_of(ask, memory) else {
             // Over, with the highest number there is; else beyond the range that the core takes, or out of all order.
@@ -92,8 +84,8 @@ impl Desk {
         };
         let first = current.events.iter().find(|(known, _)| *known == number).map_or(now, |(_, at)| *at);
         if is_event && ask.event_time.is_none() {
-            memory.events = current.events.iter().copied().filter(|(known, _)| *known != number).collect();
-            memory.events.push((number, first));
+            memory.changing().events = current.events.iter().copied().filter(|(known, _)| *known != number).collect();
+            memory.changing().events.push((number, first));
         }
         let mut made = plan(ask, memory, number, &self.config, first);
         if !is_copy {
@@ -102,7 +94,8 @@ impl Desk {
         let request = made.request.take().map(|mut request| {
             // An event's state is needed for the times of its copies alone.
             if !is_event || !memory.events.is_empty() {
-                request.client_state = memory.write();
+                // Nobody else has it yet: nothing is copied.
+                Arc::make_mut(&mut request).client_state = memory.write();
             }
             request
         });
@@ -119,14 +112,12 @@ impl Desk {
         }
     }
 
-    pub(super) fn submit(&mut self, session_id: &str, request: ChargingRequest) {
+    pub(super) fn submit(&mut self, session_id: &str, request: Arc<ChargingRequest>) {
         let Some(turn) = self.turn_of(session_id) else { return };
-        match self.charging.submit(request) {
-            Ok(awaited) => {
-                let time = self.config.answer_timeout.std();
-                self.settling.push(wait(session_id.into(), turn, awaited, time));
-            }
-            Err(failure) => self.charged(session_id, turn, None, Err(failure)),
+        let id = request.session_id.clone();
+        match self.charging.submit_to(&self.answered.0, self.awaited.next_ticket(), request) {
+            Ok(fate) => self.awaited.push(id, turn, self.turn_began + self.config.answer_timeout.std(), fate),
+            Err(failure) => self.charged(session_id, turn, Err(failure)),
         }
     }
 
@@ -157,20 +148,36 @@ impl Desk {
             } else {
                 self.write_draft(session_id, turn, &mut memory, &summary);
                 if let Some(session) = self.sessions.get_mut(session_id) {
-                    session.memory = Some(memory);
+                    session.memory = Some(Box::new(memory));
                 }
             }
         }
         self.begin(session_id);
     }
 
-    /// The core answered, or did not.
-    pub(super) fn charged(&mut self, session_id: &str, turn: u64, awaited: Option<AwaitedAnswer>, result: Charged) {
-        if self.turn_of(session_id) != Some(turn) {
-            return self.late_charged(session_id, turn, awaited, result);
+    /// The core answered, or never will.
+    pub(super) fn outcome(&mut self, answered: Answered) {
+        if let Some((session_id, turn)) = self.awaited.answered(answered.ticket) {
+            self.charged(session_id.as_str(), turn, answered.outcome);
         }
-        match (result, awaited) {
-            (Ok(answer), _) => {
+    }
+
+    /// Clients cannot wait any longer; the core's answers come later.
+    pub(super) fn overdue(&mut self) {
+        while let Some((session_id, turn, fate)) = self.awaited.next_overdue(self.turn_began) {
+            if self.turn_of(session_id.as_str()) == Some(turn) {
+                let failure = fate.deadline_passed(self.config.answer_timeout.std());
+                self.unreachable(session_id.as_str(), &failure, true);
+            }
+        }
+    }
+
+    fn charged(&mut self, session_id: &str, turn: u64, result: Charged) {
+        if self.turn_of(session_id) != Some(turn) {
+            return self.late_charged(session_id, turn, result);
+        }
+        match result {
+            Ok(answer) => {
                 self.alone.end(session_id);
                 self.told_of_account(session_id, &answer);
                 for notification in &answer.notifications {
@@ -178,11 +185,7 @@ impl Desk {
                 }
                 self.decided(session_id, &answer);
             }
-            (Err(failure), Some(awaited)) if matches!(failure.cause(), FailureCause::Deadline { .. }) => {
-                self.settling.push(wait(session_id.into(), turn, awaited, FOR_EVER));
-                self.unreachable(session_id, &failure, true);
-            }
-            (Err(failure), _) => self.unreachable(session_id, &failure, false),
+            Err(failure) => self.unreachable(session_id, &failure, false),
         }
     }
 
@@ -205,8 +208,8 @@ impl Desk {
     pub(super) fn decided(&mut self, session_id: &str, answer: &ChargingAnswer) {
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         // Lent for a moment instead of copied.
-        let Some(current) = session.current.take() else { return };
-        let memory = session.memory.take();
+        let Some(mut current) = session.current.take() else { return };
+        let mut memory = session.memory.take();
         let (turn, is_copy, ask) = (current.turn, current.is_copy, &current.job.ask);
         let rendered = current.plan.as_ref().map(|made| {
             let rendered =
@@ -218,38 +221,28 @@ impl Desk {
             }
             rendered
         });
+        let was_planned = rendered.is_some();
+        let (mut code, mut drafted) = (answer.result_code, Vec::new());
+        if let Some(rendered) = rendered {
+            code = rendered.as_ref().map_or(code, |rendered| ResultCode(rendered.result_code().0));
+            if let Some(memory) = memory.as_deref_mut().filter(|_| !is_copy) {
+                drafted = records(session_id, memory, Outcome::of(answer, code), &self.config.origin_host);
+            }
+            current.unwritten += drafted.len();
+            current.decided = true;
+            current.answer = rendered.map(|rendered| (rendered, answer.result_code != ResultCode::TOO_BUSY));
+        }
         if let Some(session) = self.sessions.get_mut(session_id) {
             (session.current, session.memory) = (Some(current), memory);
+            if was_planned {
+                session.after_decision(code);
+            }
         }
-        let Some(rendered) = rendered else { return };
-        let told = rendered.as_ref().and_then(Rendered::result_code);
-        let code = told.map_or(answer.result_code, |code| ResultCode(code.0));
-        let drafted = if is_copy { Vec::new() } else { self.drafted(session_id, Outcome::of(answer, code)) };
-        let Some(current) = self.sessions.get_mut(session_id).and_then(|session| session.current.as_mut()) else {
-            return;
-        };
-        current.unwritten += drafted.len();
-        current.decided = true;
-        current.answer = rendered.map(|rendered| (rendered, answer.result_code != ResultCode::TOO_BUSY));
         for record in drafted {
             self.append(session_id, turn, record);
         }
-        self.after_decision(session_id, code);
-        self.answer_if_written(session_id);
-    }
-
-    pub(super) fn after_decision(&mut self, session_id: &str, code: ResultCode) {
-        let Some(session) = self.sessions.get_mut(session_id) else { return };
-        let Some(current) = &session.current else { return };
-        match current.job.ask.operation() {
-            Operation::Event => session.memory = None,
-            Operation::Initial if !code.is_success() => {
-                session.memory = None;
-                session.closed = true;
-            }
-            Operation::Termination => session.closed = true,
-            Operation::Update if code == ResultCode::UNKNOWN_SESSION => session.closed = true,
-            Operation::Initial | Operation::Update => session.closed = false,
+        if was_planned {
+            self.answer_if_written(session_id);
         }
     }
 
@@ -264,11 +257,10 @@ impl Desk {
 
 /// Drafts the records of a request that is not a copy.
 fn draft(memory: &mut Memory, ask: &Ask, service: Service, (number, at): (u32, UtcMs), interim_ms: u64) {
-    let information = memory.facts.information.clone();
-    let imsi = imsi(memory).cloned();
-    let (plmn, apn) = (information.plmn.as_deref(), information.apn.as_deref());
-    let facts = RecordFacts { service, plmn, apn, imsi: imsi.as_ref() };
-    memory.recorded.take(ask, &facts, number, at, interim_ms);
+    let Memory { facts, recorded, .. } = memory;
+    let (plmn, apn) = (facts.information.plmn.as_deref(), facts.information.apn.as_deref());
+    let facts = RecordFacts { service, plmn, apn, imsi: imsi(facts) };
+    recorded.take(ask, &facts, number, at, interim_ms);
 }
 
 /// The number under which the core knows a request.

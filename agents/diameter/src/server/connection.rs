@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::Decoder;
 use tracing::{debug, info, warn};
+use types::MonoMs;
 
 use crate::metric;
 use crate::peer::{Action, CloseReason, Event, Opening, PeerMachine, PeerTimes, State};
@@ -38,6 +39,8 @@ pub(super) struct Connection<S> {
     machine: PeerMachine,
     codec: DiameterCodec,
     input: BytesMut,
+    /// How much is read at once: what comes at once.
+    read_bytes: usize,
     output: BytesMut,
     unflushed: bool,
     /// Since when nothing of the output went out.
@@ -54,6 +57,10 @@ pub(super) struct Connection<S> {
     line: Option<Arc<PeerLine>>,
     next_own_id: u32,
     stopping: bool,
+    /// When this turn began: what is done in one turn happens at one time.
+    now: MonoMs,
+    /// What the machine wants done; empty between events.
+    actions: Vec<Action>,
 }
 
 /// Why a connection ended.
@@ -77,7 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             leave_ms: limits.leave_timeout.ms(),
         };
         let seed = u32::try_from(id.0 & 0xFFFF_FFFF).unwrap_or(0);
-        let machine = PeerMachine::new(Opening::Accepted, times, false, seed, peers.clock.now().mono);
+        let now = peers.clock.now().mono;
+        let machine = PeerMachine::new(Opening::Accepted, times, false, seed, now);
         Self {
             stream,
             id,
@@ -87,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             machine,
             codec: DiameterCodec::before_capabilities(),
             input: BytesMut::new(),
+            read_bytes: READ_BYTES_MIN,
             output: BytesMut::new(),
             unflushed: false,
             stuck_since: None,
@@ -98,6 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             line: None,
             next_own_id: seed.rotate_left(16),
             stopping: false,
+            now,
+            actions: Vec::new(),
             peers,
         }
     }
@@ -149,11 +160,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let deadline = [self.write_deadline(), self.partial_deadline()].into_iter().flatten().fold(due, Instant::min);
         let has_output = !self.output.is_empty() || self.unflushed;
         let may_read = self.output.len() < HIGH_WATER_BYTES;
+        self.input.reserve(self.read_bytes);
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
         tokio::select! {
             read = reader.read_buf(&mut self.input), if may_read => match read {
                 Ok(0) => Some(End::Named("closed_by_peer")),
-                Ok(_) => self.received(),
+                Ok(read_bytes) => {
+                    self.read_bytes = more_or_less(self.read_bytes, read_bytes);
+                    self.received()
+                }
                 Err(_) => Some(End::Named("connection_lost")),
             },
             written = write(&mut writer, &mut self.output, &mut self.unflushed), if has_output => match written {
@@ -170,9 +185,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = sleep_until(deadline) => self.time_over(),
             () = self.peers.shutdown.cancelled(), if !self.stopping => {
                 self.stopping = true;
+                self.begin_turn();
                 self.happened(Event::Stop(DisconnectCause::Rebooting))
             }
         }
+    }
+
+    fn begin_turn(&mut self) {
+        self.now = self.peers.clock.now().mono;
     }
 
     fn write_deadline(&self) -> Option<Instant> {
@@ -191,12 +211,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.partial_deadline().is_some_and(|deadline| deadline <= now) {
             return Some(End::Named("unfinished_message"));
         }
-        let mut actions = Vec::new();
-        self.machine.tick(self.peers.clock.now().mono, &mut actions);
-        self.act(actions, None)
+        self.begin_turn();
+        self.machine.tick(self.now, &mut self.actions);
+        self.act(None)
     }
 
     fn received(&mut self) -> Option<End> {
+        self.begin_turn();
         loop {
             match self.codec.decode(&mut self.input) {
                 Ok(Some(frame)) => {
@@ -209,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     if self.input.is_empty() {
                         self.partial_since = None;
                         // Not to keep the room of the largest message for ever.
-                        if self.input.capacity() > HIGH_WATER_BYTES {
+                        if self.input.capacity() > READ_BYTES_MAX {
                             self.input = BytesMut::new();
                         }
                     } else {
@@ -257,24 +278,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn message(&mut self, frame: Frame, received: Received) -> Option<End> {
         let is_request = frame.header().flags.is_request();
         let event = if is_request { Event::Request } else { Event::Answer };
-        let mut actions = Vec::new();
-        self.machine.accept(event, self.in_flight, self.peers.clock.now().mono, &mut actions);
+        self.machine.accept(event, self.in_flight, self.now, &mut self.actions);
         if is_request {
             self.peers.ccrs.increment(1);
         }
-        let (mut received, mut rest) = (Some(received), Vec::new());
-        for action in actions {
-            match action {
-                Action::Deliver => {
-                    if let Some(received) = received.take() {
-                        self.deliver(&frame, received);
-                    }
-                }
-                Action::TurnAway => self.too_busy(&frame),
-                other => rest.push(other),
-            }
+        let is_mine = |action: &Action| matches!(action, Action::Deliver | Action::TurnAway);
+        let mine = self.actions.iter().position(is_mine).map(|at| self.actions.remove(at));
+        match mine {
+            Some(Action::Deliver) => self.deliver(&frame, received),
+            Some(_) => self.too_busy(&frame),
+            None => {}
         }
-        self.act(rest, None)
+        self.act(None)
     }
 
     fn deliver(&mut self, frame: &Frame, received: Received) {
@@ -314,6 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// This message and all others that wait: they go out with one write.
     fn outgoing_all(&mut self, first: ToPeer) -> Option<End> {
+        self.begin_turn();
         let mut next = Some(first);
         while let Some(message) = next {
             if let Some(end) = self.outgoing(message) {
@@ -327,8 +343,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn outgoing(&mut self, message: ToPeer) -> Option<End> {
         match message {
-            ToPeer::Answer(bytes) => {
-                self.put(&bytes);
+            ToPeer::Answer(rendered, reply) => {
+                rendered.write(&reply, &mut self.output);
+                self.stuck_since.get_or_insert_with(Instant::now);
                 self.in_flight = self.in_flight.saturating_sub(1);
                 if self.in_flight == 0 { self.happened(Event::Idle) } else { None }
             }
@@ -343,44 +360,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn happened(&mut self, event: Event) -> Option<End> {
-        let mut actions = Vec::new();
-        self.machine.accept(event, self.in_flight, self.peers.clock.now().mono, &mut actions);
-        self.act(actions, None)
+        self.machine.accept(event, self.in_flight, self.now, &mut self.actions);
+        self.act(None)
     }
 
     fn answering(&mut self, event: Event, frame: Frame) -> Option<End> {
-        let mut actions = Vec::new();
-        self.machine.accept(event, self.in_flight, self.peers.clock.now().mono, &mut actions);
-        self.act(actions, Some(&frame))
+        self.machine.accept(event, self.in_flight, self.now, &mut self.actions);
+        self.act(Some(&frame))
     }
 
-    fn act(&mut self, actions: Vec<Action>, request: Option<&Frame>) -> Option<End> {
-        for action in actions {
-            let sent = match action {
-                Action::SendCea(code) => self.send_cea(code),
-                Action::SendDwr => self.send_dwr(),
-                Action::SendDwa => self.send_dwa(request),
-                Action::SendDpr(cause) => self.send_dpr(cause),
-                Action::SendDpa => self.send_dpa(request),
-                Action::Opened => {
-                    self.opened();
-                    Ok(())
-                }
-                Action::Withdraw => {
-                    if self.peers.desk.try_send(ToDesk::Withdrawn { id: self.id }).is_err() {
-                        debug!(agent = %self.peers.label, "a withdrawal found no room");
-                    }
-                    Ok(())
-                }
-                Action::Deliver | Action::TurnAway => Ok(()),
-                Action::Close(reason) => return Some(End::Machine(reason)),
-            };
-            if let Err(error) = sent {
-                warn!(agent = %self.peers.label, error = &error as &dyn std::error::Error, "a message of the base protocol cannot be sent");
-                return Some(End::Named("unsendable"));
+    /// Does what the machine wants, in its order.
+    fn act(&mut self, request: Option<&Frame>) -> Option<End> {
+        let mut actions = std::mem::take(&mut self.actions);
+        let end = actions.drain(..).find_map(|action| self.act_on(action, request));
+        // Its room is used again.
+        self.actions = actions;
+        end
+    }
+
+    fn act_on(&mut self, action: Action, request: Option<&Frame>) -> Option<End> {
+        let sent = match action {
+            Action::SendCea(code) => self.send_cea(code),
+            Action::SendDwr => self.send_dwr(),
+            Action::SendDwa => self.send_dwa(request),
+            Action::SendDpr(cause) => self.send_dpr(cause),
+            Action::SendDpa => self.send_dpa(request),
+            Action::Opened => {
+                self.opened();
+                Ok(())
             }
-        }
-        None
+            Action::Withdraw => {
+                if self.peers.desk.try_send(ToDesk::Withdrawn { id: self.id }).is_err() {
+                    debug!(agent = %self.peers.label, "a withdrawal found no room");
+                }
+                Ok(())
+            }
+            Action::Deliver | Action::TurnAway => Ok(()),
+            Action::Close(reason) => return Some(End::Machine(reason)),
+        };
+        let error = sent.err()?;
+        warn!(agent = %self.peers.label, error = &error as &dyn std::error::Error, "a message of the base protocol cannot be sent");
+        Some(End::Named("unsendable"))
     }
 
     fn opened(&mut self) {
@@ -528,6 +548,17 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, output: &mut BytesMut, unf
     Ok(())
 }
 
+/// How much to read at once from now on: twice as much when there was more than was read, half when it was far less.
+fn more_or_less(room: usize, read: usize) -> usize {
+    if read >= room {
+        room.saturating_mul(2).min(READ_BYTES_MAX)
+    } else if read < room / 4 {
+        (room / 2).max(READ_BYTES_MIN)
+    } else {
+        room
+    }
+}
+
 async fn next(inbox: &mut Option<mpsc::Receiver<ToPeer>>) -> Option<ToPeer> {
     match inbox {
         Some(inbox) => inbox.recv().await,
@@ -537,8 +568,11 @@ async fn next(inbox: &mut Option<mpsc::Receiver<ToPeer>>) -> Option<ToPeer> {
 
 /// More waits to be written: no more is read.
 const HIGH_WATER_BYTES: usize = 262_144;
+/// A few messages, for each of many connections that are silent; and a burst.
+const READ_BYTES_MIN: usize = 4_096;
+const READ_BYTES_MAX: usize = 65_536;
 /// Messages from the desk; the window of requests is smaller, so that they fit.
 const OUTBOX: usize = 65_536;
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(1);
 /// A year: as far as a timer goes.
-const FAR: types::MonoMs = types::MonoMs(31_536_000_000);
+const FAR: MonoMs = MonoMs(31_536_000_000);

@@ -4,30 +4,35 @@
 //! Bounds: sessions by `limits.sessions` and requests of one session by [`QUEUED`], beyond that 3004; the requests of a connection by
 //! its window. Sessions are a cache: what is idle is dropped, and read back from the core when it is asked for.
 
-use std::collections::{HashMap, VecDeque};
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use agent_runtime::{Clock, Continuing};
+use bytes::BytesMut;
 use cdr_journal::Journal;
 use cdr_model::CallRecord;
-use charging_client::Client;
+use charging_client::{Answered, Client};
+use foldhash::{HashMap, HashMapExt};
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use protocol_codecs::diameter::{CcRequestType, ResultCode as WireCode};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
-use types::MonoMs;
 use types::SessionId;
 use types::charging::{ChargingAnswer, Notification, ResultCode};
+use types::{MonoMs, Now, UtcMs};
 
 use crate::config::DiameterConfig;
-use crate::credit::{Answering, Ask, Rendered, Reply, failed_avp, skeleton};
+use crate::credit::{Answering, Ask, Rendered, Reply, failed_avp};
 use crate::metric;
 
 use super::AgentParts;
 use super::alone::Alone;
+use super::awaited::Awaited;
 use super::charge::{Settled, Settling};
 use super::inbox::{ConnectionId, ToDesk, ToPeer};
 use super::notices::Notices;
@@ -47,7 +52,7 @@ pub(super) struct Line {
 /// A record is on disk, or is not.
 #[derive(Debug)]
 pub(super) struct Written {
-    pub session_id: Box<str>,
+    pub session_id: Arc<str>,
     pub turn: u64,
     /// Why it is not, and the record.
     pub failure: Option<(String, Arc<CallRecord>)>,
@@ -62,7 +67,11 @@ pub(super) struct Desk {
     inbox: mpsc::Receiver<ToDesk>,
     pub lines: HashMap<ConnectionId, Line>,
     pub by_name: HashMap<Box<str>, ConnectionId>,
-    pub sessions: HashMap<Box<str>, Session>,
+    pub sessions: HashMap<Arc<str>, Session>,
+    /// Requests with the core, and where its answers come.
+    pub awaited: Awaited,
+    pub answered: (mpsc::UnboundedSender<Answered>, mpsc::UnboundedReceiver<Answered>),
+    /// Everything else that is waited for.
     pub settling: FuturesUnordered<Settling>,
     pub written: (mpsc::UnboundedSender<Written>, mpsc::UnboundedReceiver<Written>),
     /// Ended sessions whose last records are not all on disk, by the turn that ended them: how many are not.
@@ -71,14 +80,19 @@ pub(super) struct Desk {
     pub alone: Alone,
     pub continuing: Continuing,
     /// Records that the journal did not take: session, turn, record.
-    pub unrecorded: VecDeque<(Box<str>, u64, Arc<CallRecord>)>,
-    /// When answers may be forgotten, rising.
-    expiry: VecDeque<(MonoMs, Box<str>)>,
+    pub unrecorded: VecDeque<(Arc<str>, u64, Arc<CallRecord>)>,
+    /// When answers of a session may be forgotten: each session once.
+    expiry: BinaryHeap<Reverse<(MonoMs, Arc<str>)>>,
     pub own: OwnRequests,
     pub restarts: Restarts,
     pub notices: Notices,
     notifications: mpsc::Receiver<Notification>,
     next_turn: u64,
+    /// When this turn of the desk began: what it does in one turn happens at one time.
+    now: Now,
+    pub turn_began: Instant,
+    /// Where answers are written before they are kept.
+    scratch: RefCell<BytesMut>,
     counted: Counted,
 }
 
@@ -86,14 +100,15 @@ pub(super) struct Desk {
 struct Counted {
     copies: Counter,
     seconds: Histogram,
-    answers: HashMap<u32, Counter>,
+    /// By result code: a handful.
+    answers: Vec<(u32, Counter)>,
 }
 
 impl Counted {
     fn new(label: &str) -> Self {
         let copies = counter!(metric::COPIES, "switch" => label.to_owned());
         let seconds = histogram!(metric::SECONDS, "switch" => label.to_owned());
-        Self { copies, seconds, answers: HashMap::new() }
+        Self { copies, seconds, answers: Vec::new() }
     }
 }
 
@@ -110,18 +125,23 @@ impl Desk {
             lines: HashMap::new(),
             by_name: HashMap::new(),
             sessions: HashMap::new(),
+            awaited: Awaited::default(),
+            answered: mpsc::unbounded_channel(),
             settling: FuturesUnordered::new(),
             written: mpsc::unbounded_channel(),
             unsettled: HashMap::new(),
             alone: Alone::default(),
             continuing: Continuing::new(parts.config.r#continue.limits()),
             unrecorded: VecDeque::new(),
-            expiry: VecDeque::new(),
+            expiry: BinaryHeap::new(),
             own: OwnRequests::new(parts.origin_state_id),
             restarts: Restarts::default(),
             notices: Notices::default(),
             notifications: parts.charging.notifications(),
             next_turn: 0,
+            now: parts.clock.now(),
+            turn_began: Instant::now(),
+            scratch: RefCell::default(),
             counted: Counted::new(&parts.config.name),
         };
         (desk, sender)
@@ -135,30 +155,48 @@ impl Desk {
         self.recover();
         let (mut batch, mut connected) = (Vec::with_capacity(BATCH), true);
         while connected || self.in_work() > 0 {
+            let due = self.awaited.due();
             tokio::select! {
                 taken = self.inbox.recv_many(&mut batch, BATCH), if connected => {
+                    self.begin_turn();
                     connected = taken > 0;
                     for message in batch.drain(..) {
                         self.told(message);
                     }
                 }
-                Some(settled) = self.settling.next() => {
-                    self.settled(settled);
-                    // Others that are ready by now: each turn of this loop has its price.
+                Some(answered) = self.answered.1.recv() => {
+                    self.begin_turn();
+                    self.outcome(answered);
+                    // Others that are there by now: each turn of this loop has its price.
                     for _ in 0..BATCH {
-                        let Some(Some(settled)) = self.settling.next().now_or_never() else { break };
-                        self.settled(settled);
+                        let Ok(answered) = self.answered.1.try_recv() else { break };
+                        self.outcome(answered);
                     }
                 }
+                () = until(due), if due.is_some() => {
+                    self.begin_turn();
+                    self.overdue();
+                }
+                Some(settled) = self.settling.next() => {
+                    self.begin_turn();
+                    self.settled(settled);
+                }
                 Some(written) = self.written.1.recv() => {
+                    self.begin_turn();
                     self.record_written(written);
                     for _ in 0..BATCH {
                         let Ok(written) = self.written.1.try_recv() else { break };
                         self.record_written(written);
                     }
                 }
-                Some(notification) = self.notifications.recv(), if connected => self.notified(&notification),
-                _ = tick.tick() => self.look_after(),
+                Some(notification) = self.notifications.recv(), if connected => {
+                    self.begin_turn();
+                    self.notified(&notification);
+                }
+                _ = tick.tick() => {
+                    self.begin_turn();
+                    self.look_after();
+                }
             }
         }
         info!(agent = %self.config.name, sessions_left_open = self.sessions.len(), "desk closed");
@@ -172,8 +210,18 @@ impl Desk {
         self.config.name.to_string()
     }
 
+    fn begin_turn(&mut self) {
+        (self.now, self.turn_began) = (self.clock.now(), Instant::now());
+    }
+
+    /// When this turn of the desk began.
     pub fn now(&self) -> MonoMs {
-        self.clock.now().mono
+        self.now.mono
+    }
+
+    /// The same as wall-clock time.
+    pub fn utc(&self) -> UtcMs {
+        self.now.utc
     }
 
     fn told(&mut self, message: ToDesk) {
@@ -225,25 +273,29 @@ impl Desk {
         let emergency = ask.facts.emergency;
         let no_room = self.sessions.len() >= limit || (begins && !self.journal.accepts_calls());
         if !known && !emergency && no_room {
-            return self.refuse(&ask, &[(id, reply)], ResultCode::TOO_BUSY);
+            return self.refuse(&ask, (id, reply), ResultCode::TOO_BUSY);
         }
-        let session = self.sessions.entry(ask.session_id.clone()).or_default();
+        let session = self.sessions.entry(Arc::clone(&ask.session_id)).or_default();
         if !session.belongs_to(&ask.origin_host) {
-            return self.refuse(&ask, &[(id, reply)], ResultCode::UNKNOWN_SESSION);
+            return self.refuse(&ask, (id, reply), ResultCode::UNKNOWN_SESSION);
         }
         session.connection = Some(id);
         if let Some(rendered) = session.kept_for(&ask) {
-            let bytes = rendered.for_request(&reply);
+            let rendered = rendered.clone();
             self.counted.copies.increment(1);
-            return self.send(id, ToPeer::Answer(bytes));
+            return self.send(id, ToPeer::Answer(rendered, reply));
         }
         // A copy's own answer goes out with that of the original.
         let Err(way) = session.joins(&ask, (id, reply)) else { return };
         if session.queue.len() >= QUEUED {
-            return self.refuse(&ask, &[way], ResultCode::TOO_BUSY);
+            return self.refuse(&ask, way, ResultCode::TOO_BUSY);
         }
-        let session_id = ask.session_id.clone();
-        session.queue.push_back(Job { ask, ways: vec![way], came: Instant::now() });
+        let session_id = Arc::clone(&ask.session_id);
+        let job = Job { ask, ways: vec![way], came: self.turn_began };
+        if session.current.is_none() && session.queue.is_empty() {
+            return self.work_on(&session_id, job);
+        }
+        session.queue.push_back(job);
         self.next(&session_id);
     }
 
@@ -253,34 +305,38 @@ impl Desk {
         self.next_turn
     }
 
+    fn work_on(&mut self, session_id: &str, job: Job) {
+        let turn = self.new_turn();
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.current = Some(Box::new(Current::new(turn, job)));
+            self.begin(session_id);
+        }
+    }
+
     /// Begins the session's next request, if none is in work.
     pub fn next(&mut self, session_id: &str) {
         loop {
-            let turn = self.new_turn();
             let Some(session) = self.sessions.get_mut(session_id) else { return };
             if session.current.is_some() {
                 return;
             }
             let Some(job) = session.queue.pop_front() else { return };
-            if let Some(rendered) = session.kept_for(&job.ask).cloned() {
-                // Its original was answered while it waited.
-                for (id, reply) in &job.ways {
-                    self.send(*id, ToPeer::Answer(rendered.for_request(reply)));
-                }
+            let Some(rendered) = session.kept_for(&job.ask).cloned() else {
+                self.work_on(session_id, job);
                 continue;
+            };
+            // Its original was answered while it waited.
+            for (id, reply) in job.ways {
+                self.send(id, ToPeer::Answer(rendered.clone(), reply));
             }
-            session.current = Some(Current::new(turn, job));
-            self.begin(session_id);
         }
     }
 
     /// Answers a request that is not in work.
-    fn refuse(&mut self, ask: &Ask, ways: &[(ConnectionId, Reply)], code: ResultCode) {
+    fn refuse(&mut self, ask: &Ask, (id, reply): (ConnectionId, Reply), code: ResultCode) {
         let Some(rendered) = self.render_refusal(ask, code) else { return };
         self.count_answer(&rendered);
-        for (id, reply) in ways {
-            self.send(*id, ToPeer::Answer(rendered.for_request(reply)));
-        }
+        self.send(id, ToPeer::Answer(rendered, reply));
     }
 
     /// An answer that says only this code.
@@ -294,10 +350,9 @@ impl Desk {
     /// The CCA; `None`: it cannot be sent, which is a fault of ours.
     pub fn render(&self, ask: &Ask, plan: &crate::credit::Plan, charged: &ChargingAnswer) -> Option<Rendered> {
         let answering = Answering { ask, plan, config: &self.config, origin_state_id: self.origin_state_id };
-        let request = skeleton(ask);
         let failed = failed_avp(ask, WireCode(charged.result_code.0));
-        let cca = answering.answer(&request, charged, failed.as_deref());
-        match Rendered::of(&cca) {
+        let cca = answering.answer(charged, failed.as_deref());
+        match Rendered::of(&cca, &mut self.scratch.borrow_mut()) {
             Ok(rendered) => Some(rendered),
             Err(error) => {
                 error!(agent = %self.config.name, error = &error as &dyn std::error::Error, "an answer cannot be sent");
@@ -313,34 +368,31 @@ impl Desk {
         let Some(session) = self.sessions.get_mut(session_id) else { return };
         let Some(current) = session.current.as_mut() else { return };
         let ways = std::mem::take(&mut current.job.ways);
-        self.counted.seconds.record(current.job.came.elapsed());
+        self.counted.seconds.record(self.turn_began.saturating_duration_since(current.job.came));
+        let watched = (!session.is_watched).then(|| Arc::clone(&current.job.ask.session_id));
+        session.is_watched = true;
         if keep {
             let ask = &current.job.ask;
-            session.kept.push_back(Kept {
-                request_type: ask.request_type,
-                number: ask.number,
-                content: ask.content,
-                rendered: rendered.clone(),
-                until,
-            });
-            while session.kept.len() > KEPT {
-                session.kept.pop_front();
-            }
+            let (request_type, number, content) = (ask.request_type, ask.number, ask.content);
+            session.keep(Kept { request_type, number, content, rendered: rendered.clone(), until });
         }
-        self.expiry.push_back((until, session_id.into()));
+        if let Some(session_id) = watched {
+            self.expiry.push(Reverse((until, session_id)));
+        }
         for (id, reply) in ways {
-            self.send(id, ToPeer::Answer(rendered.for_request(&reply)));
+            self.send(id, ToPeer::Answer(rendered.clone(), reply));
         }
     }
 
     fn count_answer(&mut self, rendered: &Rendered) {
-        // Ours always has one.
-        let code = rendered.result_code().map_or(0, |code| code.0);
-        let label = &self.config.name;
-        let counter = self.counted.answers.entry(code).or_insert_with(
-            || counter!(metric::ANSWERS, "switch" => label.to_string(), "result_code" => code.to_string()),
-        );
+        let code = rendered.result_code().0;
+        if let Some((_, counter)) = self.counted.answers.iter().find(|(known, _)| *known == code) {
+            return counter.increment(1);
+        }
+        let label = self.label();
+        let counter = counter!(metric::ANSWERS, "switch" => label, "result_code" => code.to_string());
         counter.increment(1);
+        self.counted.answers.push((code, counter));
     }
 
     pub fn send(&self, id: ConnectionId, message: ToPeer) {
@@ -353,17 +405,18 @@ impl Desk {
 
     fn look_after(&mut self) {
         let now = self.now();
-        while self.expiry.front().is_some_and(|(until, _)| *until <= now) {
-            let Some((_, session_id)) = self.expiry.pop_front() else { break };
+        while self.expiry.peek().is_some_and(|Reverse((until, _))| *until <= now) {
+            let Some(Reverse((_, session_id))) = self.expiry.pop() else { break };
             let Some(session) = self.sessions.get_mut(&session_id) else { continue };
-            while session.kept.front().is_some_and(|kept| kept.until <= now) {
-                session.kept.pop_front();
-            }
+            let next = session.forget(now);
             // What goes on without the core is known to us alone.
             let emergency = session.memory.as_ref().is_some_and(|memory| memory.facts.emergency);
             let alone = emergency || self.alone.since(&session_id).is_some();
             if session.is_idle() && (session.closed || !alone) {
                 self.sessions.remove(&session_id);
+            } else {
+                let until = next.unwrap_or(now.plus(self.config.limits.copies.ms()));
+                self.expiry.push(Reverse((until, session_id)));
             }
         }
         gauge!(metric::SESSIONS, "switch" => self.label()).set(count(self.sessions.len()));
@@ -375,7 +428,6 @@ impl Desk {
     /// What became of a request with the core.
     fn settled(&mut self, settled: Settled) {
         match settled {
-            Settled::Charged { session_id, turn, awaited, result } => self.charged(&session_id, turn, awaited, result),
             Settled::Found { session_id, turn, result } => self.found(&session_id, turn, result),
             Settled::Recovered(ended) => self.recovered(ended),
             Settled::TakenBack(session_id) => self.charging.settled(&session_id),
@@ -383,6 +435,13 @@ impl Desk {
             Settled::Noticed { sequence, session_id, result } => self.notice_found(sequence, &session_id, result),
             Settled::Confirmed { through, result } => self.notices.was_confirmed(through, result.is_ok()),
         }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -397,5 +456,3 @@ const INBOX: usize = 65_536;
 const BATCH: usize = 256;
 /// Requests of one session that wait.
 const QUEUED: usize = 64;
-/// Answers of one session that are kept.
-const KEPT: usize = 64;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use protocol_codecs::diameter::ResultCode;
 use tokio::sync::mpsc;
 
-use crate::credit::{Ask, Reply};
+use crate::credit::{Ask, Rendered, Reply};
 
 /// One connection, for as long as the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +36,8 @@ pub(super) enum ToDesk {
 /// To a connection.
 #[derive(Debug)]
 pub(super) enum ToPeer {
-    /// The answer to a request that it brought.
-    Answer(Bytes),
+    /// The answer to a request that it brought, and that request's way.
+    Answer(Rendered, Reply),
     /// A request of ours.
     Request(Bytes),
     /// The same peer came again: this connection is old.

@@ -2,6 +2,7 @@
 //! sessions between them.
 
 mod alone;
+mod awaited;
 mod away;
 mod board;
 mod charge;

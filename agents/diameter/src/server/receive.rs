@@ -72,6 +72,14 @@ fn origin(config: &DiameterConfig) -> (Identity<'_>, Identity<'_>) {
 
 /// What this frame means.
 pub(super) fn receive(frame: &Frame, remote: &Remote, config: &DiameterConfig) -> Received {
+    let header = frame.header();
+    if header.command == command::CREDIT_CONTROL && header.flags.is_request() {
+        // Nearly all that comes: read where it stays.
+        return match CreditControlRequest::decode(frame, mode(config)) {
+            Ok(decoded) => asked(frame, &decoded.message, remote, config),
+            Err(error) => unreadable(frame, remote, &error, config),
+        };
+    }
     let decoded = match frame.message(mode(config)) {
         Ok(decoded) => decoded,
         Err(error) if frame.header().flags.is_request() => return unreadable(frame, remote, &error, config),
@@ -81,19 +89,20 @@ pub(super) fn receive(frame: &Frame, remote: &Remote, config: &DiameterConfig) -
         Message::Request(Request::CapabilitiesExchange(cer)) => Received::Cer(verdict(&cer, remote, config)),
         Message::Request(Request::DeviceWatchdog(_)) => Received::Dwr,
         Message::Request(Request::DisconnectPeer(_)) => Received::Dpr,
-        Message::Request(Request::CreditControl(ccr)) => {
-            let envelope = Envelope::of(frame);
-            let ask = Ask::of(frame, &ccr, &config.numbers, &config.emergency_numbers);
-            let odd = || implausible(&ask).or_else(|| unnamed_action(&ccr));
-            match misplaced(&envelope, remote, config).or_else(odd) {
-                Some((code, failed)) => refuse(frame, code, failed.as_deref(), config),
-                None => Received::Ask(Box::new(ask), Reply::to(frame)),
-            }
-        }
+        Message::Request(Request::CreditControl(ccr)) => asked(frame, &ccr, remote, config),
         Message::Request(Request::ReAuth(_) | Request::AbortSession(_)) => {
             refuse(frame, ResultCode::COMMAND_UNSUPPORTED, None, config)
         }
         Message::Answer(answer) => answered(frame, &answer),
+    }
+}
+
+fn asked(frame: &Frame, ccr: &CreditControlRequest<'_>, remote: &Remote, config: &DiameterConfig) -> Received {
+    let ask = Box::new(Ask::of(frame, ccr, &config.numbers, &config.emergency_numbers));
+    let odd = || implausible(&ask).or_else(|| unnamed_action(ccr));
+    match misplaced(ccr, remote, config).or_else(odd) {
+        Some((code, failed)) => refuse(frame, code, failed.as_deref(), config),
+        None => Received::Ask(ask, Reply::to(frame, !ccr.proxy_infos.is_empty())),
     }
 }
 
@@ -148,30 +157,25 @@ pub(super) fn refuse(frame: &Frame, code: ResultCode, failed: Option<&[u8]>, con
 type Refusal = (ResultCode, Option<Vec<u8>>);
 
 /// Requests for others, in a circle, or by others than who they say.
-fn misplaced(envelope: &Envelope<'_>, remote: &Remote, config: &DiameterConfig) -> Option<Refusal> {
+fn misplaced(ccr: &CreditControlRequest<'_>, remote: &Remote, config: &DiameterConfig) -> Option<Refusal> {
     let is_host = |name: &str| {
         name.eq_ignore_ascii_case(&config.origin_host) || config.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
     };
     let is_realm = |name: &str| {
         name.eq_ignore_ascii_case(config.realm()) || config.realms.iter().any(|own| own.eq_ignore_ascii_case(name))
     };
-    if envelope.came_through(&config.origin_host) {
+    if ccr.route_records.iter().any(|record| record.is(&config.origin_host)) {
         return Some((ResultCode::LOOP_DETECTED, None));
     }
-    if envelope.destination_realm.is_some_and(|realm| !is_realm(realm)) {
+    if !is_realm(&ccr.destination_realm) {
         return Some((ResultCode::REALM_NOT_SERVED, None));
     }
-    if envelope.destination_host.is_some_and(|host| !is_host(host)) {
+    if ccr.destination_host.as_ref().is_some_and(|host| !is_host(host)) {
         return Some((ResultCode::UNABLE_TO_DELIVER, None));
     }
-    let own_name = |(peer, relay): &(Box<str>, bool)| {
-        *relay || envelope.origin_host.is_some_and(|origin| origin.eq_ignore_ascii_case(peer))
-    };
+    let own_name = |(peer, relay): &(Box<str>, bool)| *relay || ccr.origin_host.is(peer);
     if !remote.peer.as_ref().is_some_and(own_name) {
-        return Some((
-            ResultCode::AUTHORIZATION_REJECTED,
-            envelope.origin_host.map(|host| shown(264, host.as_bytes())),
-        ));
+        return Some((ResultCode::AUTHORIZATION_REJECTED, Some(shown(264, ccr.origin_host.as_bytes()))));
     }
     None
 }

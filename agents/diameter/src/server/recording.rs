@@ -73,18 +73,12 @@ impl Desk {
         }
     }
 
-    pub(super) fn drafted(&mut self, session_id: &str, outcome: Outcome) -> Vec<CallRecord> {
-        let node = self.config.origin_host.clone();
-        let memory = self.sessions.get_mut(session_id).and_then(|session| session.memory.as_mut());
-        memory.map(|memory| records(session_id, memory, outcome, &node)).unwrap_or_default()
-    }
-
     pub(super) fn append(&mut self, session_id: &str, turn: u64, mut record: CallRecord) {
         Parties::of(&record).describe(&mut record);
         self.append_again(session_id.into(), turn, Arc::new(record));
     }
 
-    pub(super) fn append_again(&mut self, session_id: Box<str>, turn: u64, record: Arc<CallRecord>) {
+    pub(super) fn append_again(&mut self, session_id: Arc<str>, turn: u64, record: Arc<CallRecord>) {
         let (sender, id, kept) = (self.written.0.clone(), session_id.clone(), Arc::clone(&record));
         let taken = self.journal.append(&record, move |result| {
             let failure = result.err().map(|error| (error.to_string(), kept));

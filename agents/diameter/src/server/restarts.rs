@@ -3,9 +3,10 @@
 //!
 //! Some clients change the number all the time; those are not believed.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use charging_client::ChargingFailure;
+use foldhash::HashMap;
 use protocol_codecs::diameter::CcRequestType;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -48,13 +49,13 @@ impl Restarts {
 impl Desk {
     /// A client told its Origin-State-Id.
     pub(super) fn client_state(&mut self, host: &str, state_id: u32) {
-        if state_id == 0 || !self.restarts.has_restarted(host, state_id, self.clock.now().mono) {
+        if state_id == 0 || !self.restarts.has_restarted(host, state_id, self.now()) {
             return;
         }
         let is_lost = |memory: &Memory| memory.belongs_to(host);
         let open = self.sessions.iter().filter(|(_, session)| !session.closed);
-        let lost: Vec<Box<str>> = open
-            .filter(|(_, session)| session.memory.as_ref().is_some_and(is_lost))
+        let lost: Vec<Arc<str>> = open
+            .filter(|(_, session)| session.memory.as_deref().is_some_and(is_lost))
             .map(|(session_id, _)| session_id.clone())
             .collect();
         info!(agent = %self.config.name, client = host, state_id, sessions = lost.len(), "a client has restarted: its sessions are closed");
@@ -91,7 +92,7 @@ impl Desk {
             self.write_draft(session_id, 0, &mut memory, &summary);
             let ask = Box::new(termination(session_id, &memory));
             let session = self.sessions.entry(session_id.into()).or_default();
-            session.memory = Some(memory);
+            session.memory = Some(Box::new(memory));
             session.queue.push_back(Job { ask, ways: Vec::new(), came: Instant::now() });
             self.next(session_id);
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use protocol_codecs::diameter::CcRequestType;
 use tokio::time::Instant;
+use types::charging::{Operation, ResultCode};
 use types::{MonoMs, UtcMs};
 
 use crate::credit::{Ask, Draft, Memory, Plan, Rendered, Reply};
@@ -76,7 +77,7 @@ pub(super) struct Late {
     pub ask: Box<Ask>,
     pub draft: Option<Draft>,
     /// Of a session or event that was refused meanwhile, and is taken back.
-    pub refused: Option<Memory>,
+    pub refused: Option<Box<Memory>>,
     /// The session was let begin without the core.
     pub let_begin: bool,
 }
@@ -95,10 +96,14 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Session {
     /// Of a session that stands; `None`: an event, or not yet known.
-    pub memory: Option<Memory>,
-    pub kept: VecDeque<Kept>,
+    pub memory: Option<Box<Memory>>,
+    kept: VecDeque<Kept>,
+    /// No kept answer is to a higher number.
+    kept_up_to: u32,
+    /// The desk looks at it again when its oldest answer may be forgotten.
+    pub is_watched: bool,
     pub queue: VecDeque<Job>,
-    pub current: Option<Current>,
+    pub current: Option<Box<Current>>,
     pub late: Vec<Late>,
     /// Where its client was heard last.
     pub connection: Option<ConnectionId>,
@@ -115,8 +120,28 @@ impl Session {
         }
     }
 
+    /// Keeps an answer for copies of its request.
+    pub fn keep(&mut self, kept: Kept) {
+        self.kept_up_to = self.kept_up_to.max(kept.number);
+        self.kept.push_back(kept);
+        while self.kept.len() > KEPT_MAX {
+            self.kept.pop_front();
+        }
+    }
+
+    /// Forgets answers whose time is over; when the next one's is, if any is left.
+    pub fn forget(&mut self, now: MonoMs) -> Option<MonoMs> {
+        while self.kept.front().is_some_and(|kept| kept.until <= now) {
+            self.kept.pop_front();
+        }
+        self.kept.front().map(|kept| kept.until)
+    }
+
     /// The answer that this request was given before.
     pub fn kept_for(&self, ask: &Ask) -> Option<&Rendered> {
+        if ask.number > self.kept_up_to {
+            return None;
+        }
         let same = |kept: &&Kept| {
             (kept.request_type, kept.number, kept.content) == (ask.request_type, ask.number, ask.content)
         };
@@ -136,11 +161,25 @@ impl Session {
         }
     }
 
+    /// It is known how the request in work comes out.
+    pub fn after_decision(&mut self, code: ResultCode) {
+        let Some(current) = &self.current else { return };
+        match current.job.ask.operation() {
+            Operation::Event => self.memory = None,
+            Operation::Initial if !code.is_success() => (self.memory, self.closed) = (None, true),
+            Operation::Termination => self.closed = true,
+            Operation::Update if code == ResultCode::UNKNOWN_SESSION => self.closed = true,
+            Operation::Initial | Operation::Update => self.closed = false,
+        }
+    }
+
     /// Nothing is in work and nothing is to be remembered.
     pub fn is_idle(&self) -> bool {
         self.current.is_none() && self.queue.is_empty() && self.kept.is_empty() && self.late.is_empty()
     }
 }
 
+/// Answers of one session that are kept.
+const KEPT_MAX: usize = 64;
 /// Copies of one request that wait at once; further ones are copies of a client that does not wait.
 const WAYS_MAX: usize = 8;

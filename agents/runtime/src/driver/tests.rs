@@ -4,7 +4,7 @@ use agent_call::Timer;
 use cdr_journal::JournalOptions;
 use cdr_model::{CallDirection, SipData};
 use charging_client::{ChargingFailure, ChargingTransport, ClientConfig, NotificationStream, Ready, TransportFuture};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use types::charging::{
     ChargingAnswer, ChargingMode, ChargingRequest, ResultCode, Service, SessionPhase, SessionSummary, SubscriberId,
@@ -88,8 +88,8 @@ impl ChargingTransport for Granter {
     fn ready(&self) -> Ready<'_> {
         Box::pin(std::future::ready(()))
     }
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
-        Box::pin(async move { Ok(self.answer(request)) })
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
+        Box::pin(async move { Ok(self.answer(Arc::unwrap_or_clone(request))) })
     }
     fn list_sessions<'a>(&'a self, _: &'a ClientId) -> TransportFuture<'a, Vec<SessionSummary>> {
         Box::pin(async move { Ok(self.lock().sessions.values().cloned().collect()) })

@@ -213,20 +213,35 @@ impl<'a> CreditControlAnswer<'a> {
     /// they came.
     pub fn to(
         request: &'a CreditControlRequest<'_>,
+        origin: (Identity<'a>, Identity<'a>),
+        result_code: ResultCode,
+    ) -> Self {
+        let kind = (request.cc_request_type, request.cc_request_number);
+        Self {
+            cc_sub_session_id: request.cc_sub_session_id,
+            proxy_infos: request.proxy_infos.iter().map(ProxyInfo::borrowed).collect(),
+            ..Self::new(request.session_id.borrowed(), kind, origin, result_code)
+        }
+    }
+
+    /// An answer with only what each must have.
+    pub fn new(
+        session_id: Text<'a>,
+        (cc_request_type, cc_request_number): (CcRequestType, u32),
         (origin_host, origin_realm): (Identity<'a>, Identity<'a>),
         result_code: ResultCode,
     ) -> Self {
         Self {
-            session_id: request.session_id.borrowed(),
+            session_id,
             result_code,
             origin_host,
             origin_realm,
             auth_application_id: Some(application::CREDIT_CONTROL),
-            cc_request_type: request.cc_request_type,
-            cc_request_number: request.cc_request_number,
+            cc_request_type,
+            cc_request_number,
             user_name: None,
             cc_session_failover: None,
-            cc_sub_session_id: request.cc_sub_session_id,
+            cc_sub_session_id: None,
             acct_multi_session_id: None,
             origin_state_id: None,
             event_timestamp: None,
@@ -247,7 +262,7 @@ impl<'a> CreditControlAnswer<'a> {
             error_message: None,
             error_reporting_host: None,
             failed_avps: Vec::new(),
-            proxy_infos: request.proxy_infos.iter().map(ProxyInfo::borrowed).collect(),
+            proxy_infos: Vec::new(),
             route_records: Vec::new(),
         }
     }

@@ -84,7 +84,7 @@ impl ChargingTransport for Grants {
         Box::pin(std::future::ready(()))
     }
 
-    fn charge(&self, request: ChargingRequest) -> TransportFuture<'_, ChargingAnswer> {
+    fn charge(&self, request: Arc<ChargingRequest>) -> TransportFuture<'_, ChargingAnswer> {
         Box::pin(std::future::ready(Ok(granted(&request))))
     }
 
