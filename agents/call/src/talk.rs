@@ -126,7 +126,8 @@ impl CallMachine {
             }
             granted => {
                 let reach_ms = self.requests.reported_ms.saturating_add(granted);
-                if continued && !is_last(answer) && self.talked_ms(now) >= reach_ms {
+                // Not while the switch is away: the call may be over since.
+                if continued && self.connected && !is_last(answer) && self.talked_ms(now) >= reach_ms {
                     return self.catch_up(now, effects);
                 }
                 let moved = reach_ms != self.grant.reach_ms;

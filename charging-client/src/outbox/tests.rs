@@ -122,7 +122,11 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
         }
         let large = ChargingRequest { client_state: vec![7; 6_000], ..request(2) };
         let all: Vec<u64> = (2..2 + 2 * u64::from(MARKS_A_MOVE)).collect();
-        for batch in all.chunks(256) {
+        for (at, batch) in all.chunks(256).enumerate() {
+            if at == 6 {
+                // Late in the log; what stands before it stays, too.
+                take(&mut outbox, LATE);
+            }
             let (sender, receiver) = mpsc::channel();
             for &number in batch {
                 let sender = sender.clone();
@@ -135,6 +139,22 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
         }
         drop(outbox);
         let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
-        assert_eq!(numbers(&loaded), [1], "confirmed: {confirmed}");
+        assert_eq!(numbers(&loaded), [1, LATE], "confirmed: {confirmed}");
     }
+}
+
+const LATE: u64 = 1_000_000;
+
+/// One entry that cannot be read is one request: the others are still owed.
+#[test]
+fn a_damaged_entry_costs_no_other() {
+    let storage = FaultStorage::new();
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    take(&mut outbox, 1);
+    storage.spoil_nth_write(1);
+    take(&mut outbox, 2);
+    take(&mut outbox, 3);
+    drop(outbox);
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    assert_eq!((numbers(&loaded), loaded.unreadable), (vec![1, 3], 1));
 }

@@ -240,3 +240,45 @@ async fn an_amended_termination_is_found_amended() {
     rig.storage.fail_all(DiskOperation::Sync, Failure::Io);
     amend(&client, "waits", &[9]).await;
 }
+
+/// Answered while the disk took nothing at all: its records may be missing, so it is written when the disk is back.
+#[tokio::test]
+async fn a_termination_that_was_answered_without_the_disk_is_on_it_when_it_is_back() {
+    let rig = Rig::start().await;
+    let client = rig.client();
+    client.charge(initial("a"), PATIENCE).await.expect("an answer");
+    rig.storage.fail_all(DiskOperation::Write, Failure::Io);
+    client.charge(request("a", 1, Operation::Termination), PATIENCE).await.expect("an answer");
+    rig.storage.heal();
+    let taken = async {
+        while client.charge(initial("b"), PATIENCE).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the disk is tried again");
+    rig.kill(client);
+    let client = rig.client();
+    let recovered = client.recovered().await;
+    assert_eq!(recovered.iter().map(|one| one.request.session_id.as_str()).collect::<Vec<_>>(), ["a"]);
+}
+
+/// A request whose turn has come waits for the disk.
+#[tokio::test]
+async fn nothing_is_sent_that_is_not_on_disk() {
+    let rig = Rig::start().await;
+    // One that comes alone is written at once; the next ones wait for the interval, which is over long after the test.
+    let config = ClientConfig { outbox_interval_ms: 3_600_000, ..ClientConfig::default() };
+    let storage = Arc::new(rig.storage.clone());
+    let client = Client::durable_on(ClientId::from("agent-1"), rig.core.transport(), &config, storage);
+    let client = client.expect("an outbox");
+    rig.answerer.hold();
+    let mut first = client.submit(initial("a")).expect("room");
+    rig.answerer.arrivals(1).await;
+    drop(client.submit(request("a", 1, Operation::Update)).expect("room"));
+    rig.answerer.release();
+    first.within(PATIENCE).await.expect("an answer");
+    // Another question has come there and back meanwhile.
+    client.list_sessions().await.expect("an answer");
+    assert_eq!(rig.answerer.arrivals(1).await, [arrival("a", 0, false)]);
+    rig.kill(client);
+}

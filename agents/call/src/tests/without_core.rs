@@ -1,8 +1,8 @@
 //! `on_core_failure = "continue"`: the driver's word stands where the core is silent, and the money is right in the end.
 
-use agent_call::{CallSettings, Input, Phase, SwitchEvent};
-use types::ReleaseCause;
+use agent_call::{CallEnd, CallSettings, Input, Phase, SwitchEvent};
 use types::charging::FailureHandling;
+use types::{EndedBy, ReleaseCause};
 
 use super::core::R1;
 use super::sim::{Sim, settings};
@@ -85,6 +85,33 @@ fn a_core_that_is_back_hears_of_all_at_once() {
     sim.expect_balance("3.00", "0.30");
     sim.run_to(225_000);
     sim.expect_untimed(call, "225.000 UPDATE #3 +25000 Threshold asks 30000\n225.000 -> backstop 30000");
+}
+
+/// Nor what may never have been talked: the switch is away, too, and its backstop has ended the call.
+#[test]
+fn a_core_that_is_back_before_the_switch_hears_of_nothing_unproven() {
+    for ended in [true, false] {
+        let (mut sim, call) = talking("5.00");
+        sim.run_to(29_000);
+        go_on(&mut sim, call);
+        sim.run_to(60_000);
+        sim.input(call, Input::SwitchLost);
+        sim.run_to(150_000);
+        sim.take(call);
+        sim.deliver();
+        sim.expect_untimed(call, "");
+        if ended {
+            let end = CallEnd { replayed: true, ..CallEnd::normal(super::sim::utc(70_000), EndedBy::Caller) };
+            sim.switch(call, SwitchEvent::Ended(end));
+            sim.expect_balance("4.30", "0.00");
+        } else {
+            // It is there after all: now it is told.
+            sim.alive(call);
+            let asked = sim.take(call).iter().any(|line| line.contains("UPDATE #2 +125000"));
+            assert!(asked);
+            sim.expect_balance("3.50", "0.30");
+        }
+    }
 }
 
 #[test]

@@ -226,7 +226,9 @@ async fn a_call_that_went_on_and_is_denied_after_the_crash_has_its_stop() {
     rig.hang_up(&known).await;
     rig.settle_records().await;
     rig.core.set_reachable(false);
+    let tried = rig.client.metrics().attempts.value();
     let call = rig.offer("went on").await;
+    rig.attempts(tried + 1).await;
     rig.pass(4_100).await;
     assert_eq!(rig.commands(&call), [Command::Admit { granted_ms: 600_000 }]);
     rig.answer(&call).await;

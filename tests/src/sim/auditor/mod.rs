@@ -402,12 +402,12 @@ impl Auditor {
     }
 }
 
-/// Whether a copy asks for the same. Whether it is one, its route, when it was made and what the client keeps with it do not count.
+/// Whether a copy asks for the same. Whether it is one, and what the client keeps with it, do not count: a TERMINATION may be kept
+/// with more while it waits.
 fn same_content(first: &ChargingRequest, again: &ChargingRequest) -> bool {
     let plain = |request: &ChargingRequest| {
-        let event_time = if request.operation == Operation::Event { request.event_time } else { UtcMs::default() };
-        let (retransmission, service_information, client_state) = (false, None, Vec::new());
-        ChargingRequest { retransmission, service_information, client_state, event_time, ..request.clone() }
+        let (retransmission, client_state) = (false, Vec::new());
+        ChargingRequest { retransmission, client_state, ..request.clone() }
     };
     plain(first) == plain(again)
 }
