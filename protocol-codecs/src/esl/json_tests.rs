@@ -11,7 +11,8 @@ fn both(body: &str) -> (Option<Fields>, Result<Fields, MessageError>) {
 
 #[test]
 fn what_freeswitch_writes_is_read_without_the_general_parser() {
-    let rows: &[(&str, &[(&str, &[&str])])] = &[
+    type Pairs = &'static [(&'static str, &'static [&'static str])];
+    let rows: &[(&str, Pairs)] = &[
         ("{}", &[]),
         (" {\t}\r\n", &[]),
         (r#"{"a":"1"}"#, &[("a", &["1"])]),
@@ -116,7 +117,7 @@ proptest! {
         let pairs: Vec<String> = texts.iter().map(|(name, value)| format!("{}:{}", serde_json::json!(name), serde_json::json!(value))).collect();
         let body = format!("{{{}}}", pairs.join(","));
         let (read, lossy) = fields(body.as_bytes()).unwrap();
-        let read: Vec<_> = read.iter().map(|(name, value)| (name, value)).collect();
+        let read: Vec<_> = read.iter().collect();
         let expected: Vec<_> = texts.iter().map(|(name, value)| (&**name, Value::Text(value))).collect();
         prop_assert!(!lossy);
         prop_assert_eq!(read, expected);

@@ -21,7 +21,9 @@ enum Way {
 impl Way {
     async fn charge(&mut self, request: ChargingRequest) -> anyhow::Result<ChargingAnswer> {
         match self {
-            Self::Stream(transport) => transport.charge(request).await.map_err(|failure| anyhow::anyhow!("{failure}")),
+            Self::Stream(transport) => {
+                transport.charge(Arc::new(request)).await.map_err(|failure| anyhow::anyhow!("{failure}"))
+            }
             Self::Unary(client) => {
                 let answer = client.charge(v1::ChargingDataRequest::from(request)).await?;
                 Ok(answer.into_inner().try_into()?)
