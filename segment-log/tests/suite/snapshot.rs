@@ -14,6 +14,21 @@ fn a_snapshot_is_read_back_and_replaced() {
     }
 }
 
+/// A log on the same disk waits for a piece and not for all.
+#[test]
+fn a_large_one_is_synced_in_pieces() {
+    let content: Vec<u8> = (0..9 << 20).map(|at: u32| (at >> 8) as u8 ^ at as u8).collect();
+    let disk = FaultStorage::new();
+    write_snapshot(&disk, "s", &content).unwrap();
+    assert!(read_snapshot(&disk, "s").unwrap().unwrap() == content);
+    assert_eq!(disk.count(Operation::Sync), 3);
+    for nth in 1..=3 {
+        disk.fail_nth(Operation::Sync, nth, Failure::Io);
+        let failed = write_snapshot(&disk, "s", b"another").and_then(|()| write_snapshot(&disk, "s", &content));
+        assert!(matches!(failed, Err(Error::Poisoned { operation: Operation::Sync, .. })), "{nth}: {failed:?}");
+    }
+}
+
 #[test]
 fn a_crash_at_every_point_leaves_the_old_or_the_new() {
     let prepared = || {

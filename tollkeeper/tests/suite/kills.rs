@@ -201,7 +201,10 @@ async fn judge(address: String, told: &[(ChargingDataRequest, ChargingDataRespon
 fn start(folder: &Path) -> Tollkeeper {
     let tariff = folder.join("tests/tariff");
     // Snapshots are made all the time, so that kills meet them, too.
-    Tollkeeper::start_with(&format!("[core.tariff]\nfolder = \"{}\"\n", tariff.display()), "snapshot_records = 300\n")
+    Tollkeeper::start_with(
+        &format!("[core.tariff]\nfolder = \"{}\"\n", tariff.display()),
+        "snapshot_records = 300\nsnapshot_log_percent = 0\n",
+    )
 }
 
 fn create(tollkeeper: &Tollkeeper, account: &str, balance: &str) {
