@@ -107,6 +107,9 @@ mod tests {
     /// The same as a vector, whatever is done to both.
     #[test]
     fn it_is_a_vector() {
+        let mut two = Few::One(2);
+        two.insert(0, 1);
+        assert_eq!(two.as_slice(), [1, 2]);
         let (mut few, mut vector): (Few<u32>, Vec<u32>) = (Few::None, Vec::new());
         for step in 0..200_u32 {
             let at = usize::try_from(step * 7 % 5).expect("small").min(vector.len());

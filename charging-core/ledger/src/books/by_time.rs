@@ -125,7 +125,7 @@ mod tests {
         let mut all: ByTime = postcard::from_bytes(&written).expect("read");
         assert_eq!(postcard::to_extend(&all, Vec::new()).expect("written"), written);
         let mut other = ByTime::default();
-        for (at, text) in [(7, "a"), (2, "c"), (7, "b")] {
+        for (at, text) in [(7, "b"), (2, "c"), (7, "a")] {
             other.insert(UtcMs(at), id(text));
         }
         assert_eq!(all, other);
