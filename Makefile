@@ -17,11 +17,11 @@ build: ## builds everything
 	$(CARGO) build --workspace --all-targets
 
 demo: tools ## real calls through a real Kamailio, charged, cut off and recorded; a table at the end
-	$(CARGO) build -p tollkeeper -p demo
+	$(CARGO) build --workspace --bin tollkeeper --bin demo --bin demo_diameter
 	@$(TARGET)/debug/demo
 
 demo-diameter: tools ## Diameter clients behind a real freeDiameterd relay, charged to the last unit; a table at the end
-	$(CARGO) build -p tollkeeper -p demo
+	$(CARGO) build --workspace --bin tollkeeper --bin demo --bin demo_diameter
 	@$(TARGET)/debug/demo_diameter
 
 test: tools lint unit e2e ## everything, unit to end-to-end
@@ -32,17 +32,17 @@ lint: ## formatting, clippy, rustdoc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
 # The files of tests/ that need other programs, or minutes, are named after what they are about: diameter_, freeswitch_, kamailio_, kinesis_. These
-# are all others; tests/tests/house.rs sees to it. Always the whole workspace is named, so that one set of features is built and not
-# three.
+# are all others; tests/tests/house.rs sees to it. Always the whole workspace is named, for binaries as well, so that one set of
+# features is built and not three.
 UNIT_TESTS := --lib --bins --test '[!dfk]*' --test diameter --test 'f[!r]*' --test freeswitch_sequences
 
 unit: ## all tests that need no other program
-	$(CARGO) build -p tollkeeper
+	$(CARGO) build --workspace --bin tollkeeper
 	$(CARGO) test --workspace $(UNIT_TESTS)
 	$(CARGO) test --workspace --doc
 
 e2e: tools ## end-to-end tests with real Kamailio, SIPp and Kinesis-compatible servers, and the demos (TOLLKEEPER_FREESWITCH=PREFIX: with FreeSWITCH)
-	$(CARGO) build -p tollkeeper -p demo
+	$(CARGO) build --workspace --bin tollkeeper --bin demo --bin demo_diameter
 	scripts/e2e.sh
 	@$(TARGET)/debug/demo
 	@$(TARGET)/debug/demo_diameter
@@ -60,11 +60,11 @@ soak-core: ## 20 times kill -9 of the core under load (KILLS= SEED=)
 	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test -p tollkeeper --test suite -- --nocapture kills::
 
 soak-agent: ## 20 times kill -9 of the agent under load, each third time with the core (KILLS= SEED=)
-	$(CARGO) build -p tollkeeper
+	$(CARGO) build --workspace --bin tollkeeper
 	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test --workspace --test agent_kills -- --nocapture
 
 soak-diameter: ## 20 times kill -9 of agent and core under Diameter load (KILLS= SEED=)
-	$(CARGO) build -p tollkeeper
+	$(CARGO) build --workspace --bin tollkeeper
 	KILLS=$(or $(KILLS),20) $(if $(SEED),TOLLKEEPER_SEED=$(SEED)) $(CARGO) test --workspace --test diameter_kills -- --nocapture
 
 soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (RECORDS= KILLS= SEED= BACKEND=own|kinesalite|moto)
@@ -72,7 +72,7 @@ soak-kinesis: tools ## 200,000 records and 20 kills through a hostile Kinesis (R
 	    $(CARGO) test --workspace --test kinesis_faults -- --nocapture kills
 
 soak-e2e: tools ## the end-to-end tests ROUNDS=10 times
-	$(CARGO) build -p tollkeeper -p demo
+	$(CARGO) build --workspace --bin tollkeeper --bin demo --bin demo_diameter
 	for round in $$(seq $(or $(ROUNDS),10)); do scripts/e2e.sh || exit 1; done
 
 fuzz: ## a minute of fuzzing for each decoder (needs cargo install cargo-fuzz)
