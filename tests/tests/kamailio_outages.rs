@@ -78,6 +78,9 @@ fn calls_go_on_without_the_core_and_are_debited_exactly() -> anyhow::Result<()> 
     core(&mut lab).restart()?;
     lab.tollkeeper.restart()?;
     lab.wait_connected()?;
+    // The books know nothing of these: the switch tells of them when it is asked, and their records are durable a while later.
+    lab.wait_record(&alone.id, "STOP")?;
+    lab.wait_record(&nobody.id, "EVENT")?;
 
     let records = lab.settled()?;
     exact(&records, &spans, 14_000);
