@@ -3,16 +3,15 @@
 //! Bounds: reading stops while more than [`HIGH_WATER_BYTES`] wait to be written, so a peer that does not read is not read from
 //! either; one that reads nothing for `write_timeout` is dropped. More than `window` CCRs in work are answered 3004.
 
+mod said;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use metrics::{counter, gauge};
-use protocol_codecs::diameter::{
-    Command, DeviceWatchdogAnswer, DeviceWatchdogRequest, DiameterCodec, DisconnectCause, DisconnectPeerAnswer,
-    DisconnectPeerRequest, EncodeError, Exchange, Frame, Identity, ResultCode,
-};
+use protocol_codecs::diameter::{DiameterCodec, DisconnectCause, Frame, ResultCode};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -421,87 +420,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn send_cea(&mut self, code: ResultCode) -> Result<(), EncodeError> {
-        let Some((frame, verdict)) = &self.cer else { return Ok(()) };
-        let bytes = receive::cea(frame, code, self.local, self.peers.origin_state_id, &self.peers.config)?;
-        if !code.is_success() {
-            let (host, realm, reason) = (&*verdict.host, &*verdict.realm, verdict.reason);
-            counter!(metric::REFUSED, "switch" => self.peers.label.to_string(), "reason" => reason).increment(1);
-            self.peers.board.refused(&self.caller(verdict), reason, Some(code));
-            if self.peers.may_complain() {
-                warn!(agent = %self.peers.label, peer = host, realm, address = %self.address, reason, result_code = code.0,
-                    "peer refused; if it is yours, let it in with peers = [{{ host = \"{host}\" }}]");
-            }
-        }
-        self.put(&bytes);
-        if self.machine.state() == State::Open && self.remote.peer.is_some() {
-            self.cer = None;
-        }
-        Ok(())
-    }
-
     fn caller<'v>(&self, verdict: &'v Verdict) -> Caller<'v> {
         let (host, realm, relay) = (&*verdict.host, &*verdict.realm, verdict.relay);
         Caller { host, realm, address: self.address, relay, tls: self.remote.secure }
-    }
-
-    fn origin(&self) -> (Identity<'_>, Identity<'_>) {
-        (Identity::from(&*self.peers.config.origin_host), Identity::from(self.peers.config.realm()))
-    }
-
-    fn own_exchange(&mut self) -> Exchange {
-        self.next_own_id = self.next_own_id.wrapping_add(1);
-        // The upper half belongs to the desk's requests.
-        let id = self.next_own_id & 0x7FFF_FFFF;
-        Exchange::new(id, id)
-    }
-
-    fn send_dwr(&mut self) -> Result<(), EncodeError> {
-        let exchange = self.own_exchange();
-        let (origin_host, origin_realm) = self.origin();
-        let origin_state_id = Some(self.peers.origin_state_id);
-        let bytes = DeviceWatchdogRequest { origin_host, origin_realm, origin_state_id }.encoded(exchange)?;
-        self.put(bytes.bytes());
-        Ok(())
-    }
-
-    fn send_dwa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
-        let Some(request) = request else { return Ok(()) };
-        let (origin_host, origin_realm) = self.origin();
-        let answer = DeviceWatchdogAnswer {
-            result_code: ResultCode::SUCCESS,
-            origin_host,
-            origin_realm,
-            error_message: None,
-            failed_avps: Vec::new(),
-            origin_state_id: Some(self.peers.origin_state_id),
-        };
-        let bytes = answer.encoded(request.header().exchange())?;
-        self.put(bytes.bytes());
-        Ok(())
-    }
-
-    fn send_dpr(&mut self, disconnect_cause: DisconnectCause) -> Result<(), EncodeError> {
-        let exchange = self.own_exchange();
-        let (origin_host, origin_realm) = self.origin();
-        let bytes = DisconnectPeerRequest { origin_host, origin_realm, disconnect_cause }.encoded(exchange)?;
-        self.put(bytes.bytes());
-        Ok(())
-    }
-
-    fn send_dpa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
-        let Some(request) = request else { return Ok(()) };
-        let (origin_host, origin_realm) = self.origin();
-        let answer = DisconnectPeerAnswer {
-            result_code: ResultCode::SUCCESS,
-            origin_host,
-            origin_realm,
-            error_message: None,
-            failed_avps: Vec::new(),
-        };
-        let bytes = answer.encoded(request.header().exchange())?;
-        self.put(bytes.bytes());
-        Ok(())
     }
 
     fn put(&mut self, bytes: &Bytes) {

@@ -1,0 +1,94 @@
+//! What a connection says for itself, whatever its sessions do: CEA, DWR, DWA, DPR and DPA (RFC 6733 section 5).
+
+use metrics::counter;
+use protocol_codecs::diameter::{
+    Command as _, DeviceWatchdogAnswer, DeviceWatchdogRequest, DisconnectCause, DisconnectPeerAnswer,
+    DisconnectPeerRequest, EncodeError, Exchange, Frame, Identity, ResultCode,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::warn;
+
+use super::Connection;
+use crate::metric;
+use crate::peer::State;
+use crate::server::receive;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn send_cea(&mut self, code: ResultCode) -> Result<(), EncodeError> {
+        let Some((frame, verdict)) = &self.cer else { return Ok(()) };
+        let bytes = receive::cea(frame, code, self.local, self.peers.origin_state_id, &self.peers.config)?;
+        if !code.is_success() {
+            let (host, realm, reason) = (&*verdict.host, &*verdict.realm, verdict.reason);
+            counter!(metric::REFUSED, "switch" => self.peers.label.to_string(), "reason" => reason).increment(1);
+            self.peers.board.refused(&self.caller(verdict), reason, Some(code));
+            if self.peers.may_complain() {
+                warn!(agent = %self.peers.label, peer = host, realm, address = %self.address, reason, result_code = code.0,
+                    "peer refused; if it is yours, let it in with peers = [{{ host = \"{host}\" }}]");
+            }
+        }
+        self.put(&bytes);
+        if self.machine.state() == State::Open && self.remote.peer.is_some() {
+            self.cer = None;
+        }
+        Ok(())
+    }
+
+    fn origin(&self) -> (Identity<'_>, Identity<'_>) {
+        (Identity::from(&*self.peers.config.origin_host), Identity::from(self.peers.config.realm()))
+    }
+
+    fn own_exchange(&mut self) -> Exchange {
+        self.next_own_id = self.next_own_id.wrapping_add(1);
+        // The upper half belongs to the desk's requests.
+        let id = self.next_own_id & 0x7FFF_FFFF;
+        Exchange::new(id, id)
+    }
+
+    pub(super) fn send_dwr(&mut self) -> Result<(), EncodeError> {
+        let exchange = self.own_exchange();
+        let (origin_host, origin_realm) = self.origin();
+        let origin_state_id = Some(self.peers.origin_state_id);
+        let bytes = DeviceWatchdogRequest { origin_host, origin_realm, origin_state_id }.encoded(exchange)?;
+        self.put(bytes.bytes());
+        Ok(())
+    }
+
+    pub(super) fn send_dwa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
+        let Some(request) = request else { return Ok(()) };
+        let (origin_host, origin_realm) = self.origin();
+        let answer = DeviceWatchdogAnswer {
+            result_code: ResultCode::SUCCESS,
+            origin_host,
+            origin_realm,
+            error_message: None,
+            failed_avps: Vec::new(),
+            origin_state_id: Some(self.peers.origin_state_id),
+        };
+        let bytes = answer.encoded(request.header().exchange())?;
+        self.put(bytes.bytes());
+        Ok(())
+    }
+
+    pub(super) fn send_dpr(&mut self, disconnect_cause: DisconnectCause) -> Result<(), EncodeError> {
+        let exchange = self.own_exchange();
+        let (origin_host, origin_realm) = self.origin();
+        let bytes = DisconnectPeerRequest { origin_host, origin_realm, disconnect_cause }.encoded(exchange)?;
+        self.put(bytes.bytes());
+        Ok(())
+    }
+
+    pub(super) fn send_dpa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
+        let Some(request) = request else { return Ok(()) };
+        let (origin_host, origin_realm) = self.origin();
+        let answer = DisconnectPeerAnswer {
+            result_code: ResultCode::SUCCESS,
+            origin_host,
+            origin_realm,
+            error_message: None,
+            failed_avps: Vec::new(),
+        };
+        let bytes = answer.encoded(request.header().exchange())?;
+        self.put(bytes.bytes());
+        Ok(())
+    }
+}
