@@ -10,6 +10,12 @@ use super::session::{Meter, Stage, amount};
 use super::{Auditor, Checked, Key};
 
 impl Auditor {
+    /// A fate of the account has only just become known: a session of it may have expired before that, in the core's former life,
+    /// which a look at the session tells ([`Auditor::session_says`]).
+    fn may_have_expired(&self, account: &str) -> bool {
+        self.resolved.iter().any(|id| self.sessions.get(id).is_some_and(|session| session.account == account))
+    }
+
     /// Takes a successful answer into the books and checks every number in it.
     pub(super) fn promise(
         &mut self,
@@ -28,7 +34,7 @@ impl Auditor {
         }
         let Some(session) = self.sessions.get(id) else { return Ok(()) };
         let Some(account) = self.accounts.get(&session.account) else { return Ok(()) };
-        let certain = account.open_fates == 0 && !account.has_pots();
+        let certain = account.open_fates == 0 && !account.has_pots() && !self.may_have_expired(&session.account);
         let remaining = answer.remaining_balance.ok_or("no remaining balance")?.nanos();
         if certain && remaining != account.available() {
             return Err(format!("{remaining} are said to remain, there are {}", account.available()));
