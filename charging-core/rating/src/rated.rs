@@ -1,6 +1,7 @@
 //! The price of one session, as a function of its total usage.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use types::charging::Service;
 use types::{Money, UtcMs};
@@ -10,7 +11,8 @@ use crate::options::Tax;
 use crate::plan::{Plan, Query, Refusal};
 use crate::rounding::Rounding;
 use crate::search::{Found, Search};
-use crate::spans::{NANOS_PER_MS, spans};
+use crate::spans::{NANOS_PER_MS, for_each_span};
+use crate::tariff::Group;
 use crate::window::Window;
 
 /// What applies to one session: found by [`Plan::resolve`], small and cheap to copy.
@@ -90,21 +92,19 @@ impl<'p> Rated<'p> {
         let limit = self.base(limit.max(already));
         let amount = self.tax().map_or(amount, |tax| tax.most_net(amount));
         let mut meter = Meter::new(self.plan.per_nano);
-        for span in spans(self, limit) {
+        for_each_span(self, limit, |span| {
             if meter.position >= limit {
-                break;
+                return ControlFlow::Break(());
             }
-            let wanted = meter.increments(&span, limit);
+            let wanted = meter.increments(span, limit);
             if wanted == 0 {
-                continue;
+                return ControlFlow::Continue(());
             }
-            meter.enter(&span);
-            let affordable = meter.affordable(&span, amount, wanted);
-            meter.pay(&span, affordable);
-            if affordable < wanted {
-                break;
-            }
-        }
+            meter.enter(span);
+            let affordable = meter.affordable(span, amount, wanted);
+            meter.pay(span, affordable);
+            if affordable < wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
         self.outer(meter.position).max(already)
     }
 
@@ -118,21 +118,19 @@ impl<'p> Rated<'p> {
     pub fn per_minute_rate(&self, usage: u64) -> Money {
         let mut meter = Meter::new(self.plan.per_nano);
         let limit = self.base(usage).max(1);
-        let mut rate = Money::ZERO;
-        for span in spans(self, limit) {
+        let mut last = None;
+        for_each_span(self, limit, |span| {
             if meter.position >= limit {
-                break;
+                return ControlFlow::Break(());
             }
-            let wanted = meter.increments(&span, limit);
+            let wanted = meter.increments(span, limit);
             if wanted > 0 {
-                meter.pay(&span, wanted);
-                let unit = i128::from(span.group.unit);
-                let per_minute =
-                    span.group.rate.nanos().saturating_mul(NANOS_PER_MINUTE).saturating_add(unit / 2) / unit;
-                rate = if self.voice { Money::from_nanos(per_minute) } else { span.group.rate };
+                meter.pay(span, wanted);
+                last = Some(span.group);
             }
-        }
-        rate
+            ControlFlow::Continue(())
+        });
+        last.map_or(Money::ZERO, |group| if self.voice { per_minute(group) } else { group.rate })
     }
 
     /// The destination whose rate applies at the start, `*any` if the number matched none.
@@ -177,19 +175,25 @@ impl<'p> Rated<'p> {
         self.plan
     }
 
+    /// True when another rate may apply at another time of day.
+    pub(crate) fn follows_clock(&self) -> bool {
+        self.found.bindings.first().is_some_and(|winner| winner.timing.is_some())
+    }
+
     /// The meter after `limit` base units.
     pub(crate) fn run(&self, limit: u64) -> Meter {
         let mut meter = Meter::new(self.plan.per_nano);
-        for span in spans(self, limit) {
+        for_each_span(self, limit, |span| {
             if meter.position >= limit {
-                break;
+                return ControlFlow::Break(());
             }
-            let wanted = meter.increments(&span, limit);
+            let wanted = meter.increments(span, limit);
             if wanted > 0 {
-                meter.enter(&span);
-                meter.pay(&span, wanted);
+                meter.enter(span);
+                meter.pay(span, wanted);
             }
-        }
+            ControlFlow::Continue(())
+        });
         meter
     }
 
@@ -201,6 +205,15 @@ impl<'p> Rated<'p> {
     pub(crate) const fn outer(&self, position: u64) -> u64 {
         if self.voice { position / NANOS_PER_MS } else { position }
     }
+}
+
+/// A voice group's rate for a minute, to the nearest nano unit.
+fn per_minute(group: &Group) -> Money {
+    let unit = i128::from(group.unit);
+    if unit == NANOS_PER_MINUTE {
+        return group.rate;
+    }
+    Money::from_nanos(group.rate.nanos().saturating_mul(NANOS_PER_MINUTE).saturating_add(unit / 2) / unit)
 }
 
 const NANOS_PER_MINUTE: i128 = 60_000_000_000;

@@ -42,7 +42,7 @@ impl Step {
     pub(crate) fn round(self, ticks: i128, per_nano: i128) -> Money {
         let step = self.nanos();
         let step_ticks = step.saturating_mul(per_nano);
-        let (steps, rest) = (ticks.div_euclid(step_ticks), ticks.rem_euclid(step_ticks));
+        let (steps, rest) = divided(ticks, step_ticks);
         let more = match self.method {
             RoundingMethod::Up => rest > 0,
             RoundingMethod::Down => false,
@@ -54,7 +54,8 @@ impl Step {
 
     /// The running price: the final one, or the exact one rounded up to a nano unit if that is more.
     pub(crate) fn running(self, ticks: i128, per_nano: i128) -> Money {
-        let exact_up = ticks.div_euclid(per_nano) + i128::from(ticks.rem_euclid(per_nano) > 0);
+        let (whole, rest) = divided(ticks, per_nano);
+        let exact_up = whole + i128::from(rest > 0);
         self.round(ticks, per_nano).max(Money::from_nanos(exact_up))
     }
 
@@ -72,6 +73,15 @@ impl Step {
                 exact.min((doubled - 1).div_euclid(2))
             }
         }
+    }
+}
+
+/// Quotient and remainder, the latter never negative. Prices of everyday fit into 64 bits, where dividing takes a fraction of the
+/// time.
+fn divided(ticks: i128, by: i128) -> (i128, i128) {
+    match (u64::try_from(ticks), u64::try_from(by)) {
+        (Ok(ticks), Ok(by @ 1..)) => (i128::from(ticks / by), i128::from(ticks % by)),
+        _ => (ticks.div_euclid(by), ticks.rem_euclid(by)),
     }
 }
 
@@ -110,6 +120,13 @@ mod tests {
             let most = step.most_ticks(amount, per_nano);
             prop_assert!(most < 0 || step.running(most, per_nano) <= amount);
             prop_assert!(step.running(most + 1, per_nano) > amount);
+        }
+
+        #[test]
+        fn dividing_is_dividing(ticks in any::<i128>(), small in any::<u64>(), by in 1i128.., short in 1u64..) {
+            for (ticks, by) in [(ticks, by), (small.into(), short.into()), (small.into(), by), (ticks, short.into())] {
+                prop_assert_eq!(divided(ticks, by), (ticks.div_euclid(by), ticks.rem_euclid(by)));
+            }
         }
 
         #[test]

@@ -3,6 +3,8 @@
 //! Voice is cut where the tariff's times or the subject's plan change; other services keep the rate of their start.
 //! Positions are base units: nanoseconds of voice, plain units of anything else.
 
+use std::ops::ControlFlow;
+
 use types::UtcMs;
 
 use crate::calendar::{DAY_MS, Timing};
@@ -48,17 +50,19 @@ impl<'p> Segments<'p> {
         Self { rated: *rated, from: Some(0), at: rated.start, end: rated.start.plus(length_ms) }
     }
 
+    /// False when one rate applies up to the end, whatever the clock says.
+    pub(crate) fn has_border(&self) -> bool {
+        let rated = &self.rated;
+        self.at < self.end && (rated.follows_clock() || rated.plan_changes.is_some_and(|change| change < self.end))
+    }
+
     /// The next instant at which another rate may apply; absent if there is none before the end.
     fn border(&self) -> Option<UtcMs> {
-        if self.at >= self.end {
+        if !self.has_border() {
             return None;
         }
         let rated = &self.rated;
-        let by_clock = if rated.found.bindings.first().is_some_and(|winner| winner.timing.is_some()) {
-            self.next_time_of_day()
-        } else {
-            None
-        };
+        let by_clock = if rated.follows_clock() { self.next_time_of_day() } else { None };
         let first = by_clock.into_iter().chain(rated.plan_changes).min();
         first.filter(|border| *border < self.end)
     }
@@ -123,6 +127,22 @@ pub(crate) fn spans<'p>(rated: &Rated<'p>, limit: u64) -> impl Iterator<Item = S
             groups.map(move |group| Span { to: group.end.min(segment.to), found, destination_rate, rate, group })
         })
     })
+}
+
+/// Shows the same to `look` until that breaks off. Most sessions meet one destination rate only, and need no walk through time.
+pub(crate) fn for_each_span<'p>(rated: &Rated<'p>, limit: u64, mut look: impl FnMut(&Span<'p>) -> ControlFlow<()>) {
+    if Segments::of(rated, limit).has_border() {
+        // Broken off or not: what was to be seen was seen.
+        let _ = spans(rated, limit).try_for_each(|span| look(&span));
+        return;
+    }
+    let found = rated.found;
+    let Some((destination_rate, rate)) = rated.plan.rate_of(found.binding) else { return };
+    for group in &rate.groups {
+        if look(&Span { to: group.end, found, destination_rate, rate, group }).is_break() {
+            return;
+        }
+    }
 }
 
 /// Nanoseconds of a millisecond of voice.

@@ -71,11 +71,12 @@ pub(crate) struct RatingPlan {
     pub id: Box<str>,
     /// Sorted.
     zones: Vec<u32>,
-    /// Where the bindings of each zone begin, and where those of the last end.
+    /// Where the bindings of each zone begin, and where those of the last end. By the place among `zones`, or, where `is_dense`, by
+    /// how far behind the first zone: one look instead of a search.
     starts: Vec<u32>,
+    /// Few zones between the first and the last are missing; one that is has no bindings.
+    is_dense: bool,
     bindings: Vec<Binding>,
-    /// Place among `zones` of each zone from the first to the last; empty if most of them are missing.
-    places: Vec<u32>,
     /// Bindings of destination `*any`, for numbers that match no zone.
     pub any: Box<[Binding]>,
 }
@@ -91,26 +92,27 @@ impl RatingPlan {
         }
         let (first, last) = (plan.zones.first().copied().unwrap_or(0), plan.zones.last().copied().unwrap_or(0));
         if usize::try_from(last - first).is_ok_and(|width| width / 8 < plan.zones.len()) {
-            let place = |zone| plan.zones.binary_search(&zone).map_or(MISSING, index);
-            plan.places = (first..=last).map(place).collect();
+            plan.is_dense = true;
+            // A zone that is missing begins and ends where the next one begins.
+            let place = |zone| plan.zones.partition_point(|known| *known < zone);
+            let starts = (first..=last).map(place).chain([plan.zones.len()]);
+            plan.starts = starts.filter_map(|place| plan.starts.get(place).copied()).collect();
         }
         plan
     }
 
     fn place(&self, zone: u32) -> Option<usize> {
-        if self.places.is_empty() {
+        if !self.is_dense {
             return self.zones.binary_search(&zone).ok();
         }
-        let behind_first = zone.checked_sub(*self.zones.first()?)?;
-        row(&self.places, behind_first)
-            .filter(|place| **place != MISSING)
-            .and_then(|place| usize::try_from(*place).ok())
+        usize::try_from(zone.checked_sub(*self.zones.first()?)?).ok()
     }
 
     pub(crate) fn zone(&self, zone: u32) -> Option<&[Binding]> {
         let at = self.place(zone)?;
         let (from, to) = (self.starts.get(at)?, self.starts.get(at + 1)?);
-        self.bindings.get(usize::try_from(*from).ok()?..usize::try_from(*to).ok()?)
+        let bindings = self.bindings.get(usize::try_from(*from).ok()?..usize::try_from(*to).ok()?);
+        bindings.filter(|bindings| !bindings.is_empty())
     }
 
     /// The zones it has rates for.
@@ -118,8 +120,6 @@ impl RatingPlan {
         &self.zones
     }
 }
-
-const MISSING: u32 = u32::MAX;
 
 /// An index into a table of the plan.
 pub(crate) fn index(at: usize) -> u32 {

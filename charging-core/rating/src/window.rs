@@ -53,6 +53,9 @@ impl<'p, 'q> Window<'p, 'q> {
 
     /// Calls `look` with the starts after the earliest that may be dearer for usage up to `usage`.
     fn for_each_later_start(&self, usage: u64, mut look: impl FnMut(Rated<'p>)) {
+        if !self.earliest.follows_clock() && self.earliest.plan_changes.is_none() {
+            return;
+        }
         let plan = self.earliest.plan();
         let (first, last) = (self.query.start, self.latest);
         // Other services than voice are priced by their start alone, so changes behind the window do not matter.
