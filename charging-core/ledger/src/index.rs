@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 use types::charging::SubscriberIdKind;
 
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Hash as _};
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
 pub(crate) struct IdentityIndex {
-    /// A power of two of places, at most seven eighths taken; empty at first.
+    /// At most seven eighths are taken; empty at first. As many as are needed and not a power of two, which could be twice that.
     places: Vec<Place>,
     taken: usize,
 }
@@ -38,7 +38,7 @@ impl IdentityIndex {
             return;
         }
         if (self.taken + 1) * 8 > self.places.len() * 7 {
-            let grown = vec![Place::default(); (self.places.len() * 2).max(16)];
+            let grown = vec![Place::default(); (self.places.len() / 2 * 3).max(16)];
             let earlier = std::mem::replace(&mut self.places, grown);
             earlier.into_iter().filter(|place| place.account != 0).for_each(|place| self.place(place));
         }
@@ -66,7 +66,9 @@ impl IdentityIndex {
     }
 
     fn first(&self, tag: u32) -> usize {
-        usize::try_from(tag).unwrap_or(0) & self.places.len().saturating_sub(1)
+        // The tag as a fraction of all tags, of the places.
+        let scaled = (u64::from(tag) * self.places.len() as u64) >> u32::BITS;
+        usize::try_from(scaled).unwrap_or(0)
     }
 
     fn sorted(&self) -> Vec<(u32, u32)> {
@@ -89,7 +91,8 @@ impl Eq for IdentityIndex {}
 impl From<Vec<(u32, u32)>> for IdentityIndex {
     fn from(all: Vec<(u32, u32)>) -> Self {
         // All the room at once: growing would move everything again and again.
-        let places = (all.len() + 1).saturating_mul(8).div_ceil(7).next_power_of_two().max(16);
+        let room = all.len() + all.len() / SPARE + 1;
+        let places = room.saturating_mul(8).div_ceil(7).max(16);
         let mut index = Self { places: vec![Place::default(); places], taken: 0 };
         all.into_iter()
             .filter(|(_, account)| *account != 0)
@@ -103,6 +106,9 @@ impl From<IdentityIndex> for Vec<(u32, u32)> {
         index.sorted()
     }
 }
+
+/// Of what was read, this part more has room before all must be moved.
+const SPARE: usize = 16;
 
 /// Both halves of the hash in one.
 fn tag_of(hash: u64) -> u32 {

@@ -19,6 +19,7 @@ mod fingerprint;
 mod index;
 mod names;
 mod outcome;
+mod packed;
 mod policy;
 mod pricing;
 mod session;
@@ -30,7 +31,7 @@ pub use balance::{
     BalanceMovement, BalanceReceipt, BalanceTerms, BalanceView, MAIN_BALANCE, MAX_BALANCE_UNITS, MAX_BALANCES,
     Portions, Stretch,
 };
-pub use books::{ApplyError, Books, BooksOfFormat1, Imbalance};
+pub use books::{AHEAD, About, ApplyError, Books, BooksOfFormat1, Imbalance};
 pub use change::{
     AccountCreated, AnswerDetailed, Answered, BalanceChanged, Change, Counted, Drawn, GroupChange, SessionChanged,
     SessionOpened, Transferred,
@@ -39,6 +40,7 @@ pub use command::{ChangeBalance, Command, CreateAccount, OpenAccount, Transfer};
 pub use decide::{decide, limits};
 pub use fingerprint::Fingerprint;
 pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Refusal};
+pub use packed::{PackError, pack};
 pub use policy::{AccountLimits, DestinationClass, DestinationRule, Limit, LimitsView, Policy, PolicyDenial};
 pub use pricing::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
 pub use session::{Group, MAX_USAGE, Meter};

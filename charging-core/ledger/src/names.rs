@@ -22,8 +22,31 @@ impl Names {
         Self(bytes.into())
     }
 
+    /// The first octet; 0 when there is none.
+    pub fn first(&self) -> u8 {
+        self.0.first().copied().unwrap_or(0)
+    }
+
     pub fn id(&self) -> &str {
         read(&self.0).map_or("", |(id, _)| id)
+    }
+
+    /// Whether that is the id; compared as octets, because every request asks.
+    pub fn has_id(&self, id: &str) -> bool {
+        octets(&self.0).is_some_and(|(own, _)| own == id.as_bytes())
+    }
+
+    /// Whether that is one of the identities.
+    pub fn has(&self, kind: SubscriberIdKind, value: &str) -> bool {
+        let mut rest = octets(&self.0).map_or(&[][..], |(_, rest)| rest);
+        while let Some((own_kind, behind)) = rest.split_first() {
+            let Some((own, behind)) = octets(behind) else { return false };
+            if *own_kind == code(kind) && own == value.as_bytes() {
+                return true;
+            }
+            rest = behind;
+        }
+        false
     }
 
     pub fn identities(&self) -> impl Iterator<Item = (SubscriberIdKind, &str)> {
@@ -57,9 +80,14 @@ fn write(bytes: &mut Vec<u8>, text: &str) {
 }
 
 fn read(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    let (text, rest) = octets(bytes)?;
     Some((std::str::from_utf8(text).unwrap_or_default(), rest))
+}
+
+/// A text as octets, and what is behind it.
+fn octets(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
 // Written out, because snapshots contain them.

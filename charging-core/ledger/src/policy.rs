@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use types::{Currency, Money, UtcMs};
 
-use crate::balance::has_prefix;
+use crate::balance::without_plus;
 use crate::few::Few;
 
 /// Limits for accounts that have none of their own, and the classes of destinations.
@@ -178,9 +178,10 @@ impl Policy {
     /// The rule for a called number: that of the class with the longest prefix of it, or the account's own for that class.
     pub(crate) fn rule_for(&self, called: Option<&str>, own: Option<&AccountLimits>) -> DestinationRule {
         let Some(called) = called else { return DestinationRule::Allowed };
+        let called = without_plus(called);
         let longest = |class: &DestinationClass| {
-            let fitting = class.prefixes.iter().filter(|prefix| has_prefix(called, [*prefix]));
-            fitting.map(|prefix| prefix.trim_start_matches('+').len()).max()
+            let prefixes = class.prefixes.iter().map(|prefix| without_plus(prefix));
+            prefixes.filter(|prefix| called.starts_with(prefix)).map(<[u8]>::len).max()
         };
         let found = self.destinations.iter().filter_map(|class| longest(class).map(|length| (length, class)));
         // Of two classes that name the same prefix the first one counts.
@@ -214,6 +215,11 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
+    /// Something of it, read for the processor's cache.
+    pub fn touched(&self) -> u64 {
+        self.day.unsigned_abs() ^ self.minutes.iter().next().map_or(0, |(minute, _)| minute.unsigned_abs())
+    }
+
     /// Counts what happened at `at`.
     pub fn count(&mut self, at: UtcMs, day: i64, cost: Money, started: bool) {
         let minute = minute_of(at);

@@ -100,6 +100,11 @@ pub trait Pricing {
     /// of 0: no usage costs nothing.
     fn price(&self, key: &RateKey, usage: u64, rounding: Rounding) -> Money;
 
+    /// The most that `usage` may cost in the end: the dearer of both roundings. The provided one asks for both.
+    fn ceiling(&self, key: &RateKey, usage: u64) -> Money {
+        self.price(key, usage, Rounding::Running).max(self.price(key, usage, Rounding::Final))
+    }
+
     /// The largest whole-increment usage from `already` (rounded up to increments) to `limit` (rounded up likewise)
     /// whose price, in either rounding, is at most `amount`; `already` as it is if there is none.
     fn max_usage(&self, key: &RateKey, already: u64, limit: u64, amount: Money) -> u64;

@@ -94,6 +94,32 @@ impl PartialEq for Payer {
 impl Eq for Payer {}
 
 impl Session {
+    /// Something of each part of it, read for the processor's cache.
+    pub fn touched(&self) -> u64 {
+        let times = self.updated.0 ^ self.deadline.unwrap_or_default().0 ^ self.ended.unwrap_or_default().0;
+        let rest = u64::from(self.last_request_number) ^ u64::from(self.cut) ^ self.client_state.len() as u64;
+        times.unsigned_abs() ^ rest ^ self.overrun.nanos() as u64
+    }
+
+    /// The same of what it has elsewhere.
+    pub fn touched_groups(&self) -> u64 {
+        let group = self.groups.first().map_or(0, |group| {
+            group.meter.used ^ group.meter.cost.nanos() as u64 ^ u64::from(group.rate.query.rating_group)
+        });
+        group ^ self.answers.touched()
+    }
+
+    /// The same of the texts of its rates.
+    pub fn touched_texts(&self) -> u64 {
+        self.groups.first().map_or(0, |group| {
+            let query = &group.rate.query;
+            let of = |text: &str| text.as_bytes().first().copied().map_or(0, u64::from);
+            of(&query.category)
+                ^ of(&query.subject)
+                ^ query.destination.as_ref().map_or(0, |called| of(called.expose()))
+        })
+    }
+
     pub fn answer(&self, request_number: u32) -> Option<StoredAnswer<'_>> {
         self.answers.find(request_number)
     }

@@ -6,6 +6,7 @@ use types::charging::{ChargingAnswer, Cost, FailureHandling, Notification, Resul
 use types::{Money, SessionId};
 
 use crate::fingerprint::Fingerprint;
+use crate::packed::pack;
 
 /// By request number, one behind the other: the number, the fingerprint, the length of the rest, and the rest.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -62,6 +63,11 @@ struct Whole {
 }
 
 impl StoredAnswers {
+    /// Something of them, read for the processor's cache.
+    pub fn touched(&self) -> u64 {
+        u64::from(self.0.first().copied().unwrap_or(0)) ^ u64::from(self.0.last().copied().unwrap_or(0))
+    }
+
     /// The one to a request.
     pub fn find(&self, request_number: u32) -> Option<StoredAnswer<'_>> {
         self.iter().find(|stored| stored.request_number == request_number)
@@ -89,22 +95,16 @@ impl StoredAnswers {
         if split(after).is_some_and(|(stored, _)| stored.request_number == request_number) {
             return;
         }
-        let mut room = [0; USUAL_OCTETS];
-        let long;
-        let packed = match postcard::to_slice(packing, &mut room) {
-            Ok(packed) => &*packed,
-            Err(_) => {
-                long = postcard::to_extend(packing, Vec::new()).expect("invariant: an answer is plain data");
-                &long
-            }
-        };
+        let mut packed = Vec::with_capacity(USUAL_OCTETS);
+        pack(packing, &mut packed).expect("invariant: an answer is plain data");
         let length = u32::try_from(packed.len()).expect("invariant: an answer fits into a log record");
+        // There are millions of them: no room for more than is needed.
         let mut all = Vec::with_capacity(self.0.len() + HEAD_OCTETS + packed.len());
         all.extend_from_slice(before);
         all.extend_from_slice(&request_number.to_le_bytes());
         all.extend_from_slice(&fingerprint.to_octets());
         all.extend_from_slice(&length.to_le_bytes());
-        all.extend_from_slice(packed);
+        all.extend_from_slice(&packed);
         all.extend_from_slice(after);
         self.0 = all.into();
     }
@@ -209,13 +209,14 @@ impl<'de> Deserialize<'de> for StoredAnswers {
 /// Number, fingerprint and length.
 const HEAD_OCTETS: usize = 24;
 /// An answer for one group takes some 60.
-const USUAL_OCTETS: usize = 256;
+const USUAL_OCTETS: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use types::charging::{FinalUnit, FinalUnitAction, NotificationKind, Units};
 
     use super::*;
+    use crate::fingerprint::Hash as _;
 
     #[test]
     fn answers_come_back_as_they_were_given() {

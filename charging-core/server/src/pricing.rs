@@ -46,6 +46,10 @@ impl Pricing for TariffPricing {
         self.of_now(|now| now.price(key, usage, rounding))
     }
 
+    fn ceiling(&self, key: &RateKey, usage: u64) -> Money {
+        self.of_now(|now| now.ceiling(key, usage))
+    }
+
     fn max_usage(&self, key: &RateKey, already: u64, limit: u64, amount: Money) -> u64 {
         self.of_now(|now| now.max_usage(key, already, limit, amount))
     }
@@ -124,6 +128,11 @@ impl Pricing for TurnPricing<'_> {
             Start::At(_) => rated.price(usage, rounding),
             Start::Within { latest, .. } => rated.until(&question(&key.query), latest).price(usage, rounding),
         }
+    }
+
+    /// The running price is never below the final one of the same usage.
+    fn ceiling(&self, key: &RateKey, usage: u64) -> Money {
+        self.price(key, usage, Rounding::Running)
     }
 
     fn max_usage(&self, key: &RateKey, already: u64, limit: u64, amount: Money) -> u64 {

@@ -1,6 +1,6 @@
 //! Books as the first format wrote them: without balances beside the main one and without limits. Read only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Deserialize;
 use types::charging::{Notification, SubscriberId, SubscriberIdKind};
@@ -10,7 +10,7 @@ use super::annex::Annex;
 use super::by_account::ByAccount;
 use super::by_time::ByTime;
 use super::open::{OpenByAccount, UnsettledByClient};
-use super::{Books, Operation, Totals};
+use super::{Books, Keyed, Operation, Totals};
 use crate::account::{Account, Extra, Movement};
 use crate::index::{IdentityIndex, identity_hash};
 use crate::names::Names;
@@ -23,11 +23,11 @@ pub struct BooksOfFormat1 {
     accounts: Vec<AccountOfFormat1>,
     /// Made again from the accounts.
     #[serde(rename = "identities")]
-    _identities: (HashMap<u64, u32>, BTreeMap<u64, Vec<u32>>),
+    _identities: (Keyed<u64, u32>, BTreeMap<u64, Vec<u32>>),
     history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: HashMap<SessionId, Box<Session>>,
+    sessions: Keyed<SessionId, Box<Session>>,
     open_by_account: OpenByAccount,
     unsettled_by_client: UnsettledByClient,
     by_deadline: ByTime,

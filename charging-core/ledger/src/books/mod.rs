@@ -1,5 +1,6 @@
 //! The state of the ledger in memory, and what can be read from it. Only [`Books::apply`] writes.
 
+mod ahead;
 mod annex;
 mod apply;
 mod audit;
@@ -9,8 +10,9 @@ mod format_1;
 mod open;
 mod written;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use types::charging::{Notification, SessionSummary, SubscriberId, SubscriberIdKind};
 use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
@@ -26,10 +28,16 @@ use by_account::ByAccount;
 use by_time::ByTime;
 use open::{OpenByAccount, UnsettledByClient};
 
+pub use ahead::{AHEAD, About};
 pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
 pub use format_1::BooksOfFormat1;
+
+/// By ids. Hashed with a seed of this process, as ids may come from callers, and quickly, as every request asks several times.
+pub(crate) type Keyed<K, V> = HashMap<K, V, RandomState>;
+/// The same without values.
+pub(crate) type Keys<K> = HashSet<K, RandomState>;
 
 /// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
 /// [`BooksOfFormat1`] reads the first.
@@ -43,7 +51,7 @@ pub struct Books {
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
     /// Each in a place of its own, so that the map stays small where it grows.
-    sessions: HashMap<SessionId, Box<Session>>,
+    sessions: Keyed<SessionId, Box<Session>>,
     open_by_account: OpenByAccount,
     /// Open and expired ones: what a client still has to close.
     unsettled_by_client: UnsettledByClient,
@@ -185,7 +193,7 @@ impl Books {
 
     pub(crate) fn account_at(&self, key: &AccountKey) -> Option<&Account> {
         let accepts =
-            |account: &Account| account.names.id() == key.id.as_str() && self.tenant_of(account) == Some(&key.tenant);
+            |account: &Account| account.names.has_id(key.id.as_str()) && self.tenant_of(account) == Some(&key.tenant);
         self.candidate(&key.tenant, SubscriberIdKind::Private, key.id.as_str(), accepts)
     }
 

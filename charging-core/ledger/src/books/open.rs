@@ -1,12 +1,13 @@
 //! Sessions by who they belong to: the open ones of an account, and those that a client still has to close. Asked with every
 //! request, so found by a number or a hash and not by comparing ids.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{ClientId, Money, SessionId};
 
 use super::by_account::ByAccount;
+use super::{Keyed, Keys};
 use crate::few::Few;
 
 /// The open sessions of each account, in the order of their ids, each with what the rest of its grant may still cost where
@@ -45,6 +46,10 @@ impl OpenByAccount {
 
     pub fn contains(&self, account: u32, session_id: &SessionId) -> bool {
         place(self.of(account), session_id).is_ok()
+    }
+
+    pub fn has(&self, account: u32) -> bool {
+        self.sessions.get(account).is_some()
     }
 
     pub fn of(&self, account: u32) -> &[Open] {
@@ -106,7 +111,7 @@ impl<'de> Deserialize<'de> for OpenByAccount {
 /// What a client still has to close: open and expired sessions. Written as a set of pairs, too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UnsettledByClient {
-    sessions: HashMap<ClientId, HashSet<SessionId>>,
+    sessions: Keyed<ClientId, Keys<SessionId>>,
     count: usize,
 }
 

@@ -1,7 +1,7 @@
 //! The books as snapshots of format 2 have them. In memory some things are kept elsewhere: what a session pledges stands beside
 //! its place among the open ones of its account, and ids that are the same are kept once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,7 +12,7 @@ use super::annex::{Annex, AnswerDetails};
 use super::by_account::ByAccount;
 use super::by_time::ByTime;
 use super::open::{OpenByAccount, UnsettledByClient};
-use super::{Books, Operation, Totals};
+use super::{Books, Keyed, Operation, Totals};
 use crate::account::{Account, Movement};
 use crate::balance::{BalanceMovement, BalanceOperation, Portions, Pot};
 use crate::index::IdentityIndex;
@@ -28,7 +28,7 @@ struct WholeBooks {
     history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: HashMap<SessionId, Box<Session>>,
+    sessions: Keyed<SessionId, Box<Session>>,
     open_by_account: OpenByAccount,
     unsettled_by_client: UnsettledByClient,
     by_deadline: ByTime,

@@ -6,7 +6,6 @@ use types::ids::MAX_SESSION_ID_BYTES;
 
 use super::sweep::CLOCK_SKEW_MS;
 use super::{Turn, event, initial, report};
-use crate::fingerprint::Fingerprint;
 use crate::outcome::{Charged, Decision, Denial, InvalidField, Outcome};
 use crate::session::{MAX_USAGE, Session, measure};
 
@@ -31,7 +30,7 @@ fn known(turn: &Turn<'_>, request: &ChargingRequest, session: &Session) -> Decis
         return refuse(turn, request, Denial::WrongClient);
     }
     if let Some(stored) = session.answer(request.request_number) {
-        if stored.fingerprint != Fingerprint::of_request(request) {
+        if !stored.fingerprint.is_of_request(request) {
             return refuse(turn, request, Denial::KeyReused);
         }
         let answer = turn.books.detailed(stored.restore(&session.id));

@@ -50,7 +50,7 @@ impl Paper<'_> {
         if self.session.is_none() {
             let account = self.sheet.account;
             let subject = self.sheet.drafts.first().map(|draft| &draft.rate.query.subject);
-            let shared = subject.filter(|subject| subject.as_ref() == account.names.id());
+            let shared = subject.filter(|subject| account.names.has_id(subject));
             let key = shared.zip(self.turn.books.tenant_of(account)).map(|(subject, tenant)| AccountKey {
                 tenant: tenant.clone(),
                 id: AccountId::new(Arc::clone(subject)),

@@ -482,9 +482,7 @@ fn needed(turn: &Turn<'_>, draft: &Draft<'_>, reach: u64, paid: Money) -> Money 
     let price = match draft.dearest.get().filter(|(priced, _)| *priced == reach) {
         Some((_, price)) => price,
         None => {
-            let exact = turn.pricing.price(&draft.rate, reach, Rounding::Running);
-            let rounded = turn.pricing.price(&draft.rate, reach, Rounding::Final);
-            let price = exact.max(rounded);
+            let price = turn.pricing.ceiling(&draft.rate, reach);
             draft.dearest.set(Some((reach, price)));
             price
         }

@@ -14,7 +14,7 @@ use crate::tariff::{Tariff, currency, money};
 
 pub struct Desk {
     pub books: Books,
-    replica: Books,
+    pub replica: Books,
     pub tariff: Tariff,
     pub settings: Settings,
     pub now: UtcMs,

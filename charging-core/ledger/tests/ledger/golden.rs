@@ -1,7 +1,8 @@
 //! Bytes on disk are read for ever: a play recorded by each format, as changes and as books, still gives what it gave.
 //!
 //! The files of format 1 were written by the release that had it, from the play up to its block. Those of the present
-//! format are written by `LEDGER_GOLDEN=write cargo test -p ledger golden`; a change of them is a new format, or a bug.
+//! format are written by `LEDGER_GOLDEN=write cargo test -p ledger golden`; a change of them is a new format, or a bug. Those in
+//! `format-2-fnv` are of releases that had this format and fingerprinted requests by octets.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use types::ClientId;
 use types::ReleaseCause;
 use types::charging::{BalanceAmount, NotificationKind, SessionPhase};
 
-use crate::desk::key;
+use crate::desk::{key, update};
 use crate::play::{play_of_format_1, play_of_format_2};
 use crate::tariff::{currency, money};
 
@@ -36,18 +37,18 @@ fn expect_the_play_of_format_1(books: &Books) {
     assert_eq!(books.plan_versions().collect::<Vec<_>>(), [7]);
 }
 
-fn folder(format: u8) -> PathBuf {
+fn folder(format: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/format-{format}"))
 }
 
-fn recorded(format: u8, name: &str) -> Vec<u8> {
+fn recorded(format: &str, name: &str) -> Vec<u8> {
     let path = folder(format).join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[test]
 fn changes_of_format_1_are_read_for_ever() {
-    let bytes = recorded(1, "changes.postcard");
+    let bytes = recorded("1", "changes.postcard");
     let changes: Vec<Change> = postcard::from_bytes(&bytes).unwrap_or_else(|error| panic!("{error}"));
     let mut books = Books::new();
     books.apply_all(&changes).unwrap_or_else(|error| panic!("{error}"));
@@ -56,7 +57,7 @@ fn changes_of_format_1_are_read_for_ever() {
 
 #[test]
 fn books_of_format_1_are_read_for_ever() {
-    let bytes = recorded(1, "books.postcard");
+    let bytes = recorded("1", "books.postcard");
     let books: BooksOfFormat1 = postcard::from_bytes(&bytes).unwrap_or_else(|error| panic!("{error}"));
     let mut books = Books::from(books);
     expect_the_play_of_format_1(&books);
@@ -76,16 +77,16 @@ fn the_present_format_is_written_and_read_as_recorded() {
     }
     let books = postcard::to_stdvec(&desk.books).unwrap_or_else(|error| panic!("{error}"));
     if std::env::var_os("LEDGER_GOLDEN").is_some_and(|wish| wish == "write") {
-        std::fs::create_dir_all(folder(2)).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::create_dir_all(folder("2")).unwrap_or_else(|error| panic!("{error}"));
         for (name, content) in [("changes.postcard", &changes), ("books.postcard", &books)] {
-            std::fs::write(folder(2).join(name), content).unwrap_or_else(|error| panic!("{name}: {error}"));
+            std::fs::write(folder("2").join(name), content).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
-    assert!(recorded(2, "changes.postcard") == changes, "this release writes another log than the recorded one");
-    let read: Books = postcard::from_bytes(&recorded(2, "books.postcard")).unwrap_or_else(|error| panic!("{error}"));
+    assert!(recorded("2", "changes.postcard") == changes, "this release writes another log than the recorded one");
+    let read: Books = postcard::from_bytes(&recorded("2", "books.postcard")).unwrap_or_else(|error| panic!("{error}"));
     assert!(read == desk.books);
     let mut replayed = Books::new();
-    let recorded = recorded(2, "changes.postcard");
+    let recorded = recorded("2", "changes.postcard");
     let mut rest = recorded.as_slice();
     while !rest.is_empty() {
         let (change, after): (Change, _) = postcard::take_from_bytes(rest).unwrap_or_else(|error| panic!("{error}"));
@@ -101,4 +102,27 @@ fn the_present_format_is_written_and_read_as_recorded() {
 fn this_release_decides_as_the_one_of_format_1_did() {
     let desk = play_of_format_1();
     expect_the_play_of_format_1(&desk.books);
+}
+
+/// Their keys are known by the fingerprints that were stored then.
+#[test]
+fn requests_that_an_earlier_release_answered_are_known_again() {
+    let bytes = recorded("2-fnv", "books.postcard");
+    let read: Books = postcard::from_bytes(&bytes).unwrap_or_else(|error| panic!("{error}"));
+    let mut desk = play_of_format_2();
+    assert!(read != desk.books, "they have other fingerprints");
+    (desk.books, desk.replica) = (read.clone(), read.clone());
+    let copy = desk.charge(&update("talk", 1, 25_000, 30));
+    assert!(copy.replayed && copy.denial.is_none(), "{copy:?}");
+    let other = desk.charge(&update("talk", 1, 25_001, 30));
+    assert_eq!((other.replayed, other.denial), (false, Some(ledger::Denial::KeyReused)));
+    assert!(desk.books == read, "nothing changed");
+    let (mut replayed, recorded) = (Books::new(), recorded("2-fnv", "changes.postcard"));
+    let mut rest = recorded.as_slice();
+    while !rest.is_empty() {
+        let (change, after): (Change, _) = postcard::take_from_bytes(rest).unwrap_or_else(|error| panic!("{error}"));
+        replayed.apply(&change).unwrap_or_else(|error| panic!("{error}"));
+        rest = after;
+    }
+    assert!(replayed == read);
 }

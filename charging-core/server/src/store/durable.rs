@@ -91,7 +91,9 @@ impl DurableBooks {
 
 /// Appends decided changes to the log's batch and applies them. By an error nothing is changed.
 fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Error> {
-    log.append(&entry::append(Vec::new(), changes))?;
+    let mut octets = Vec::new();
+    entry::append(&mut octets, changes);
+    log.append(&octets)?;
     books.apply_all(changes).expect("invariant: what was decided on the books applies to them");
     Ok(())
 }

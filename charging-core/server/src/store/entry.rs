@@ -1,7 +1,6 @@
 //! One log record: a version octet, then the decided changes in postcard.
 
-use ledger::Change;
-use postcard::ser_flavors::Flavor;
+use ledger::{Change, pack};
 
 use super::CoreError;
 
@@ -10,32 +9,10 @@ use super::CoreError;
 const VERSION: u8 = 2;
 const OLDEST: u8 = 1;
 
-/// Writes an entry behind what `bytes` has.
-pub(super) fn append(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
-    bytes.push(VERSION);
-    let written = postcard::serialize_with_flavor(changes, Octets(bytes));
-    written.expect("invariant: changes are plain data")
-}
-
-/// Octets behind one another, slices as slices.
-struct Octets(Vec<u8>);
-
-impl Flavor for Octets {
-    type Output = Vec<u8>;
-
-    fn try_push(&mut self, octet: u8) -> postcard::Result<()> {
-        self.0.push(octet);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, octets: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(octets);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
-    }
+/// Writes an entry behind what `octets` has.
+pub(super) fn append(octets: &mut Vec<u8>, changes: &[Change]) {
+    octets.push(VERSION);
+    pack(changes, octets).expect("invariant: changes are plain data");
 }
 
 pub(crate) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger::{Books, Command, Outcome, Settings, decide};
+use ledger::{AHEAD, About, Books, Command, Outcome, Settings, decide};
 use metrics::{Counter, Gauge, counter, gauge};
 use segment_log::Position;
 use tracing::{error, info, warn};
@@ -70,15 +70,22 @@ impl LedgerThread {
         let aborts = AbortOnPanic;
         let mut stop = false;
         let mut batch = Batch::default();
+        let mut next = Vec::with_capacity(AHEAD);
         while !stop {
             match received.recv_timeout(self.idle_time()) {
-                Ok(request) => stop = self.take(request, &mut batch),
+                Ok(request) => next.push(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
             while !batch.is_full() && !stop {
-                let Ok(request) = received.try_recv() else { break };
-                stop = self.take(request, &mut batch);
+                next.extend(received.try_iter().take(AHEAD - next.len()));
+                if next.is_empty() {
+                    break;
+                }
+                self.books.look_ahead(next.iter().filter_map(about));
+                for request in next.drain(..) {
+                    stop = stop || self.take(request, &mut batch);
+                }
             }
             self.expire(&mut batch);
             self.tell_of_tariff(&mut batch);
@@ -156,7 +163,6 @@ impl LedgerThread {
                 self.schedule.log_octets += octets;
                 let applied = self.books.apply_all(&decision.changes);
                 applied.expect("invariant: what was decided on the books applies to them");
-                batch.applied(decision.changes);
             }
             batch.commands += 1;
             return Ok(decision.outcome);
@@ -316,6 +322,14 @@ fn tell(requests: &SyncSender<Request>, position: Position, stopping: &AtomicBoo
 pub(super) fn stop_process(error: &(dyn std::error::Error + 'static)) -> ! {
     error!(error, "the ledger's disk failed: stopping the process; it recovers from its log");
     std::process::abort();
+}
+
+/// What a charging request is about.
+fn about(request: &Request) -> Option<About<'_>> {
+    match request {
+        Request::Decide { command: Command::Charge(charge), .. } => Some(About::request(charge)),
+        _ => None,
+    }
 }
 
 fn counted(request: &Request) -> bool {

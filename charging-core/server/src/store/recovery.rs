@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use ledger::{Books, Change};
+use ledger::{AHEAD, About, Books, Change};
 use segment_log::{CorruptPolicy, Log, Options, Position, Records, Storage, Verify};
 use tracing::{info, warn};
 
@@ -86,10 +86,7 @@ pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Repl
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || decode_all(records, &decoded));
         for chunk in entries {
-            for (position, changes) in chunk {
-                let applied = books.apply_all(&changes);
-                applied.map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
-            }
+            apply(&mut books, &chunk)?;
         }
         // What it could not read comes after all that it could.
         let octets = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -98,7 +95,19 @@ pub(super) fn replay(mut books: Books, log: &Log, from: Position) -> Result<Repl
 }
 
 /// Entries by position, some together.
-type Chunk = Vec<(u64, Vec<Change>)>;
+pub(super) type Chunk = Vec<(u64, Vec<Change>)>;
+
+/// Applies entries in their order.
+pub(super) fn apply(books: &mut Books, entries: &[(u64, Vec<Change>)]) -> Result<(), CoreError> {
+    for some in entries.chunks(AHEAD) {
+        books.look_ahead(some.iter().filter_map(|(_, changes)| About::changes(changes)));
+        for (position, changes) in some {
+            let applied = books.apply_all(changes);
+            applied.map_err(|error| CoreError::Entry { position: *position, reason: error.to_string() })?;
+        }
+    }
+    Ok(())
+}
 
 fn decode_all(mut records: Records, decoded: &SyncSender<Chunk>) -> Result<u64, CoreError> {
     let mut octets = 0;

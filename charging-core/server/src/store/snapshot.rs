@@ -9,11 +9,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::{Books, BooksOfFormat1};
+use ledger::{AHEAD, Books, BooksOfFormat1, pack};
 use segment_log::{CorruptPolicy, Error, Operation, Position, Reader, Storage, read_snapshot, write_snapshot};
 use tracing::error;
 
-use super::{CoreError, entry};
+use super::{CoreError, entry, recovery};
 
 pub(crate) const NEWEST: &str = "books";
 pub(crate) const PREVIOUS: &str = "books.previous";
@@ -102,6 +102,7 @@ pub(super) fn make(
     let Kept { mut books, at: from, is_newest, .. } = read(&**storage)?;
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
+    let mut some = recovery::Chunk::with_capacity(AHEAD);
     while at < until
         && let Some(record) = reader.read_next()?
     {
@@ -109,12 +110,17 @@ pub(super) fn make(
             return Ok(None);
         }
         let position = record.position.index();
-        let changes = entry::decode(position, record.payload)?;
-        books.apply_all(&changes).map_err(|error| CoreError::Entry { position, reason: error.to_string() })?;
+        some.push((position, entry::decode(position, record.payload)?));
         at = record.position.next();
+        if some.len() >= AHEAD {
+            recovery::apply(&mut books, &some)?;
+            some.clear();
+        }
     }
-    let fault = |error: postcard::Error| CoreError::Snapshot { reason: error.to_string() };
-    let content = postcard::to_extend(&(at.index(), &books), vec![VERSION]).map_err(fault)?;
+    recovery::apply(&mut books, &some)?;
+    let fault = |error: ledger::PackError| CoreError::Snapshot { reason: error.to_string() };
+    let mut content = vec![VERSION];
+    pack(&(at.index(), &books), &mut content).map_err(fault)?;
     write_snapshot(&**storage, NEXT, &content)?;
     let rename = |from: &str, to: &str| {
         let failed = |source: std::io::Error| Error::Io {

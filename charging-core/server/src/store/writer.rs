@@ -31,7 +31,6 @@ pub(super) struct Batch {
     outcomes: Vec<(Reply, Decided)>,
     /// Let go of by the log's thread, which has the time.
     commands_done: Vec<Command>,
-    changes_done: Vec<Vec<Change>>,
     notices: Vec<(ClientId, Notification)>,
     /// Decided commands.
     pub(super) commands: u32,
@@ -44,7 +43,7 @@ impl Batch {
     /// When they would never fit.
     pub(super) fn add(&mut self, changes: &[Change]) -> Result<Option<u64>, CoreError> {
         let before = self.entries.len();
-        self.entries = entry::append(std::mem::take(&mut self.entries), changes);
+        entry::append(&mut self.entries, changes);
         let bytes = self.entries.len() - before;
         let limit = Options::default().max_batch_bytes;
         let fits = self.entries.len() + (self.ends.len() + 1) * FRAME_HEADER_BYTES <= limit;
@@ -59,11 +58,6 @@ impl Batch {
             _ => None,
         }));
         Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
-    }
-
-    /// What was added is in the books.
-    pub(super) fn applied(&mut self, changes: Vec<Change>) {
-        self.changes_done.push(changes);
     }
 
     pub(super) fn answer(&mut self, reply: Reply, outcome: Decided, command: Command) {
@@ -96,7 +90,6 @@ impl Batch {
         self.ends.clear();
         self.outcomes.clear();
         self.commands_done.clear();
-        self.changes_done.clear();
         self.notices.clear();
         self.commands = 0;
     }
