@@ -132,8 +132,11 @@ pub(crate) fn spans<'p>(rated: &Rated<'p>, limit: u64) -> impl Iterator<Item = S
 /// Shows the same to `look` until that breaks off. Most sessions meet one destination rate only, and need no walk through time.
 pub(crate) fn for_each_span<'p>(rated: &Rated<'p>, limit: u64, mut look: impl FnMut(&Span<'p>) -> ControlFlow<()>) {
     if Segments::of(rated, limit).has_border() {
-        // Broken off or not: what was to be seen was seen.
-        let _ = spans(rated, limit).try_for_each(|span| look(&span));
+        for span in spans(rated, limit) {
+            if look(&span).is_break() {
+                return;
+            }
+        }
         return;
     }
     let found = rated.found;

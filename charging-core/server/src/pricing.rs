@@ -205,9 +205,21 @@ impl<'h> TurnPricing<'h> {
     }
 }
 
-/// What differs most often is compared first.
+/// Mostly one is a copy of the other, and then they share their texts.
 fn is_same(one: &RateKey, other: &RateKey) -> bool {
-    one.query.start == other.query.start && one.query.rating_group == other.query.rating_group && one == other
+    let (a, b) = (&one.query, &other.query);
+    if a.start != b.start || a.rating_group != b.rating_group {
+        return false;
+    }
+    let share_texts = Arc::ptr_eq(&a.subject, &b.subject)
+        && Arc::ptr_eq(&a.category, &b.category)
+        && a.tenant.shares_text(&b.tenant)
+        && match (&a.destination, &b.destination) {
+            (Some(a), Some(b)) => std::ptr::eq(a.expose(), b.expose()),
+            (None, None) => true,
+            _ => false,
+        };
+    (share_texts && one.plan_version == other.plan_version && a.service == b.service) || one == other
 }
 
 fn question(query: &RateQuery) -> Query<'_> {

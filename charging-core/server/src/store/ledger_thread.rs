@@ -86,6 +86,10 @@ impl LedgerThread {
                 for request in next.drain(..) {
                     stop = stop || self.take(request, &mut batch);
                 }
+                // The disk does not wait until nobody asks for anything any more.
+                if batch.is_worth_a_sync() && self.writer.is_idle() {
+                    self.commit(&mut batch);
+                }
             }
             self.expire(&mut batch);
             self.tell_of_tariff(&mut batch);

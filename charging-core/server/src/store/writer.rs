@@ -65,6 +65,11 @@ impl Batch {
         self.commands_done.push(command);
     }
 
+    /// So much that whoever has been decided should not wait for those behind.
+    pub(super) fn is_worth_a_sync(&self) -> bool {
+        self.commands >= WORTH_A_SYNC
+    }
+
     /// As much as one commit takes: bounds the latency of the first command.
     pub(super) fn is_full(&self) -> bool {
         self.commands >= MAX_COMMANDS || self.outcomes.len() >= MAX_OUTCOMES
@@ -358,6 +363,8 @@ impl Word {
 }
 
 const GONE: &str = "invariant: the log's thread lives as long as the ledger's";
+/// Syncs for fewer commands cost more processor time than deciding them.
+const WORTH_A_SYNC: u32 = 64;
 const MAX_COMMANDS: u32 = 4096;
 /// Those that were not decided included.
 const MAX_OUTCOMES: usize = 4096;
