@@ -191,5 +191,5 @@ fn text(path: &Path) -> String {
 
 /// Half of them wait for the disk, half are decided meanwhile.
 const ENGINE_IN_FLIGHT: usize = 256;
-const STREAM_IN_FLIGHT: usize = 1024;
+const STREAM_IN_FLIGHT: usize = 512;
 const UNARY_IN_FLIGHT: usize = 64;
