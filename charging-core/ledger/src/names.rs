@@ -132,6 +132,12 @@ mod tests {
         for count in 0..=kinds.len() {
             let identities: Vec<SubscriberId> = kinds.into_iter().take(count).enumerate().map(identity).collect();
             let names = Names::of(&"anna".into(), &identities);
+            for (at, identity) in identities.iter().enumerate() {
+                assert!(names.has(identity.kind, identity.value.expose()));
+                // Each is as long as no other is.
+                assert!(!names.has(kinds[(at + 1) % kinds.len()], identity.value.expose()), "{at}");
+            }
+            assert!(names.has_id("anna") && !names.has_id("ann") && !names.has_id("annas"));
             assert_eq!((names.id(), names.subscribers()), ("anna", identities));
         }
         assert!(!format!("{:?}", Names::of(&"a".into(), &[identity((40, kinds[0]))])).contains(&"ä".repeat(20)));

@@ -207,6 +207,26 @@ fn while_it_rings_the_dearest_start_counts() {
 }
 
 #[test]
+fn while_it_rings_a_dearer_plan_may_come_in_force() {
+    let mut tables = plan_of("A,D,R1,*up,4,,\nB,D,DAY,*up,4,,\n", "P,A,*any,10\nQ,B,*any,10\n").to_tables().clone();
+    tables.rating_profiles = "t,call,*any,,P,\nt,call,*any,2026-11-20T12:00:10Z,Q,\n".into();
+    let plan = Plan::from_tables(&tables, eur()).unwrap_or_else(|errors| panic!("{errors}"));
+    let from: UtcMs = NOON.parse().expect("a time");
+    let window = |ring_ms| plan.resolve_window(&query("4930", NOON), from, from.plus(ring_ms)).expect("a price");
+    assert_eq!(window(9_999).earliest().price(30_000, Rounding::Running), money("0.50"));
+    assert_eq!(window(10_000).price(30_000, Rounding::Running), money("0.60"));
+}
+
+#[test]
+fn a_longer_prefix_without_a_rate_in_the_plan_does_not_count() {
+    // Of the prefixes between the first and the last one that have a rate, one has none.
+    let plan = plan_of("A,D,R1,*up,4,,\nB,PREMIUM,DAY,*up,4,,\n", "P,A,*any,10\nP,B,*any,10\n");
+    let found = |number| plan.resolve(&query(number, NOON)).map(|rated| rated.destination_id().to_owned());
+    assert_eq!(found("4915123"), Ok("D".to_owned()));
+    assert_eq!((found("499001"), found("+441")), (Ok("PREMIUM".to_owned()), Ok("D".to_owned())));
+}
+
+#[test]
 fn while_it_rings_an_increment_may_begin_in_a_short_peak() {
     // minutes at 0.02 a minute, and 0.60 for those that begin in the ten seconds from 20:00:00 on
     let rates = "LOW,D,FINE60,*up,4,,\nPEAK,D,PEAK,*up,4,,\n";
