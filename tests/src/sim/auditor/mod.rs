@@ -308,8 +308,10 @@ impl Auditor {
             matches!(request.requested_action, Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry));
         let key = (request.session_id.clone(), request.request_number);
         let of_denied = self.sessions.get(&request.session_id).is_some_and(|session| session.stage == Stage::Denied);
-        if of_denied && matches!(request.operation, Operation::Update | Operation::Termination) {
-            // There is no session that it could change, and nobody may ask again.
+        let uses = request.units.iter().any(|unit| !unit.used.is_empty());
+        if of_denied && request.operation == Operation::Update && !uses {
+            // There is no session that it could change, and a copy of it nobody asks again. Usage after all, of a call that went on
+            // without the core, is charged; an end is answered and asked again like any other.
             return;
         }
         if enquiry || self.answered.contains_key(&key) || !self.unknown.insert(key) {
