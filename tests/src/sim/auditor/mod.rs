@@ -307,11 +307,15 @@ impl Auditor {
         let enquiry =
             matches!(request.requested_action, Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry));
         let key = (request.session_id.clone(), request.request_number);
-        let of_denied = self.sessions.get(&request.session_id).is_some_and(|session| session.stage == Stage::Denied);
+        let session = self.sessions.get(&request.session_id);
         let uses = request.units.iter().any(|unit| !unit.used.is_empty());
-        if of_denied && request.operation == Operation::Update && !uses {
-            // There is no session that it could change, and a copy of it nobody asks again. Usage after all, of a call that went on
-            // without the core, is charged; an end is answered and asked again like any other.
+        let changes_nothing = session.filter(|session| session.stage == Stage::Denied).is_some_and(|session| {
+            // Usage after all, of a call that went on without the core, is charged; an end is kept under its key. But nobody pays for
+            // an account that there is not.
+            session.account.is_empty() || (request.operation == Operation::Update && !uses)
+        });
+        if changes_nothing && matches!(request.operation, Operation::Update | Operation::Termination) {
+            // It is not kept under its key either, so it may be a copy that nobody asks again.
             return;
         }
         if enquiry || self.answered.contains_key(&key) || !self.unknown.insert(key) {
