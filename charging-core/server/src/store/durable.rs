@@ -75,11 +75,6 @@ impl DurableBooks {
         }
     }
 
-    /// Log records since the last snapshot.
-    pub fn records_since_snapshot(&self) -> u64 {
-        self.log.durable().index().saturating_sub(self.snapshot_at.index())
-    }
-
     /// Whether the ledger's thread would make a snapshot now, with `snapshot_records` and `snapshot_log_percent` of
     /// [`crate::CoreConfig`].
     pub fn is_snapshot_due(&self, snapshot_records: u64, snapshot_log_percent: u64) -> bool {
