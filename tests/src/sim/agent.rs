@@ -204,6 +204,10 @@ impl Agent {
     }
 
     fn heard(&mut self, stage: &mut Stage, news: News) -> Result<(), Dead> {
+        if !self.connected && !matches!(news, News::List { fresh: true, .. }) {
+            // Lost with the line.
+            return Ok(());
+        }
         match news {
             News::Offered(offer) => {
                 let session = offer.session_id.clone();

@@ -27,6 +27,8 @@ pub(crate) struct Core {
     /// The latest time it decided at: what expired then may be found by a process whose clock was set back.
     latest: UtcMs,
     snapshot_records: u64,
+    snapshot_log_percent: u64,
+    segment_bytes: u64,
     names: Vec<types::ClientId>,
     pub crashes: u32,
     pub snapshots: u32,
@@ -46,7 +48,7 @@ impl Core {
         if !plan.reserves {
             disk.set_capacity(Some(ROOM));
         }
-        let store = DurableBooks::open(Arc::new(disk.clone())).expect("an empty disk opens");
+        let store = DurableBooks::open(Arc::new(disk.clone()), plan.segment_bytes).expect("an empty disk opens");
         Self {
             disk,
             store: Some(store),
@@ -57,6 +59,8 @@ impl Core {
             skew_ms: 0,
             latest: UtcMs::default(),
             snapshot_records: plan.snapshot_records,
+            snapshot_log_percent: plan.snapshot_log_percent,
+            segment_bytes: plan.segment_bytes,
             names,
             crashes: 0,
             snapshots: 0,
@@ -229,7 +233,7 @@ impl Core {
     /// The next turn: when something expires, and a snapshot when one is due.
     fn look_ahead(&mut self, stage: &mut Stage, now: UtcMs) {
         let Some(store) = &self.store else { return };
-        if store.records_since_snapshot() >= self.snapshot_records {
+        if self.is_snapshot_due() {
             stage.after(1, Event::Snapshot);
         }
         if let Some(deadline) = store.books().next_deadline() {
@@ -241,11 +245,16 @@ impl Core {
         }
     }
 
+    fn is_snapshot_due(&self) -> bool {
+        let (records, percent) = (self.snapshot_records, self.snapshot_log_percent);
+        self.store.as_ref().is_some_and(|store| store.is_snapshot_due(records, percent))
+    }
+
     pub fn snapshot(&mut self, stage: &mut Stage, auditor: &mut Auditor) -> Checked {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        if store.records_since_snapshot() < self.snapshot_records {
+        if !self.is_snapshot_due() {
             return Ok(());
         }
+        let Some(store) = &mut self.store else { return Ok(()) };
         self.snapshots += 1;
         match store.snapshot() {
             Ok(()) => Ok(()),
@@ -298,7 +307,7 @@ impl Core {
             let point = stage.roll(0, 12);
             self.disk.crash_at(usize::try_from(point).unwrap_or(0));
         }
-        match DurableBooks::open(Arc::new(self.disk.clone())) {
+        match DurableBooks::open(Arc::new(self.disk.clone()), self.segment_bytes) {
             Ok(store) => self.store = Some(store),
             Err(_) if dies => return self.die(stage, auditor, Vec::new()),
             Err(error) => return Err(format!("the core does not recover: {error:?}")),
@@ -338,8 +347,10 @@ impl Core {
             let damaged = disk.flip("books", offset, 1);
             stage.tell(|| format!("a copy of the disk has a damaged snapshot: {damaged}"));
         }
-        let open =
-            || DurableBooks::open(Arc::new(disk.clone())).map_err(|error| format!("a copy of the disk: {error:?}"));
+        let open = || {
+            let opened = DurableBooks::open(Arc::new(disk.clone()), self.segment_bytes);
+            opened.map_err(|error| format!("a copy of the disk: {error:?}"))
+        };
         let first = open()?.books().clone();
         let mut second = open()?;
         if first != *second.books() {

@@ -104,11 +104,9 @@ impl Operator {
         }
     }
 
-    /// Asks again what nobody waits for any more.
+    /// Asks again, whether or not somebody waits for it: an answer that is on its way may be one from before.
     pub fn unsure(&mut self, stage: &mut Stage, command: Command) {
-        if !self.waiting.values().any(|waiting| *waiting == command) {
-            self.ask(stage, command);
-        }
+        self.ask(stage, command);
     }
 
     fn ask(&mut self, stage: &mut Stage, command: Command) {

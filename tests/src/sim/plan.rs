@@ -1,6 +1,8 @@
 //! What a seed is like: how many accounts and calls, and how often what goes wrong. Small ones are many, so that a fault is found by
 //! a seed that is soon read; one in sixteen is large.
 
+use charging_server::SEGMENT_BYTES;
+
 use crate::kinesis::dice::Dice;
 
 /// See the module's documentation.
@@ -23,8 +25,12 @@ pub(crate) struct Plan {
     pub clock_ms: u64,
     pub disk_full_ms: u64,
     pub operate_ms: u64,
-    /// Log records between snapshots.
+    /// Log records between snapshots, at least.
     pub snapshot_records: u64,
+    /// What the log takes between snapshots, in hundredths of one, at least.
+    pub snapshot_log_percent: u64,
+    /// What a segment of the log takes: some are never filled, of others there are many.
+    pub segment_bytes: u64,
     /// The core's disk reserves segments as a whole.
     pub reserves: bool,
     /// Switches tell of ends again until somebody acknowledges them.
@@ -67,6 +73,9 @@ impl Plan {
             goes_on: pick(0, 4) == 0,
             slice_ms,
             margin_ms,
+            // Behind all others: what a seed was before it had these it is still.
+            snapshot_log_percent: [0, 0, 30, 100][usize::try_from(pick(0, 3)).unwrap_or(0)],
+            segment_bytes: [8 << 10, 64 << 10, 512 << 10, SEGMENT_BYTES][usize::try_from(pick(0, 3)).unwrap_or(0)],
         }
     }
 }

@@ -76,6 +76,11 @@ impl Switch {
         self.line = None;
     }
 
+    /// When the last of what it told so far is heard.
+    pub fn told_until(&self) -> u64 {
+        self.told_until
+    }
+
     pub fn happens(&mut self, stage: &mut Stage, auditor: &mut Auditor, event: AtSwitch) {
         match event {
             AtSwitch::Dial => self.dial(stage),

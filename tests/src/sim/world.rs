@@ -334,14 +334,18 @@ impl World {
         match event {
             AtSwitch::Connect(life) => {
                 if site.agent.as_ref().is_some_and(|agent| agent.life == life) {
+                    stage.tell(|| format!("the line of switch {at} is not dead any more"));
                     site.switch.connect(stage, life);
                 }
             }
             AtSwitch::Break => {
                 if let Some(agent) = site.agent.as_ref().filter(|agent| agent.connected) {
                     let life = agent.life;
+                    stage.tell(|| format!("the line of switch {at} is dead"));
                     site.switch.disconnect();
-                    stage.after(0, Event::Agent { site: at, life, event: AgentEvent::SwitchLost });
+                    // What is on the line is heard first, or lost with it; never later.
+                    let lost_at = if stage.dice.per_mille(500) { site.switch.told_until() } else { 0 };
+                    stage.at(lost_at, Event::Agent { site: at, life, event: AgentEvent::SwitchLost });
                     let away_ms = stage.roll(100, 60_000);
                     stage.after(away_ms, Event::Switch { site: at, event: AtSwitch::Connect(life) });
                 }

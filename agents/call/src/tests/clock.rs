@@ -8,10 +8,7 @@ use super::sim::{Sim, settings, utc};
 
 /// Answered at 0, over at 40 by our clock; `switch_end_ms` by the switch's.
 fn ends(switch_end_ms: i64, replayed: bool) -> Vec<String> {
-    let mut sim = Sim::with_balance(R1, settings(), "9.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "9.00");
     sim.run_to(40_000);
     sim.take(call);
     let end = CallEnd { replayed, ..CallEnd::normal(utc(switch_end_ms), EndedBy::Caller) };
@@ -78,20 +75,14 @@ fn a_late_answer_event_starts_the_clock_in_the_past() {
 /// A timer that fires early is set again, never a cut.
 #[test]
 fn an_early_timer_is_harmless() {
-    let mut sim = Sim::with_balance(R1, settings(), "0.30");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "0.30");
     sim.take(call);
     sim.run_to(29_999);
     sim.take(call);
     sim.core_up = false;
     sim.input(call, Input::Timer(agent_call::Timer::Quota));
     sim.expect(call, "29.999 timer Quota 30.000");
-    let mut sim = Sim::with_balance(R1, settings(), "9.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "9.00");
     sim.core_up = false;
     sim.run_to(26_000);
     sim.take(call);

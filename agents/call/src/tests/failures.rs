@@ -8,10 +8,7 @@ use super::core::R1;
 use super::sim::{Sim, settings};
 
 fn talking_without_core() -> (Sim, usize) {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.core_up = false;
     sim.run_to(25_000);
     sim.take(call);
@@ -134,10 +131,7 @@ fn reauthorize_before_the_answer_is_met_at_the_answer() {
 
 #[test]
 fn reauthorize_while_the_switch_is_lost_waits_for_it() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(3_000);
     sim.input(call, Input::SwitchLost);
     sim.take(call);
@@ -242,10 +236,7 @@ fn answered_and_ended_while_authorising() {
 #[test]
 fn short_grants_do_not_make_a_storm() {
     let settings = agent_call::CallSettings { slice_ms: 4_000, ..settings() };
-    let mut sim = Sim::with_balance(R1, settings, "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "1.00");
     sim.run_to(5_000);
     sim.expect_untimed(
         call,

@@ -7,10 +7,7 @@ use super::core::R1;
 use super::sim::{Sim, settings, utc};
 
 fn talking(hold: HoldCharging) -> (Sim, usize) {
-    let mut sim = Sim::with_balance(R1, CallSettings { hold, ..settings() }, "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, CallSettings { hold, ..settings() }, "1.00");
     sim.run_to(10_000);
     sim.take(call);
     (sim, call)

@@ -81,10 +81,7 @@ fn price(rate: Rate, talked_ms: i64) -> i128 {
 #[test]
 fn a_call_that_ends_when_a_report_is_due_costs_what_it_lasted() {
     let settings = CallSettings { slice_ms: 4_000, margin_ms: 1_000, ..settings() };
-    let mut sim = Sim::with_balance(R1, settings, "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "1.00");
     sim.timers_late_ms = 3;
     sim.run_to(3_010);
     sim.take(call);
@@ -101,10 +98,7 @@ fn a_call_that_ends_when_a_report_is_due_costs_what_it_lasted() {
 /// The process stood still over the moment at which it was to report, and over the end of the call.
 #[test]
 fn a_report_after_a_standstill_says_the_moment_that_was_planned() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.timers_late_ms = 4_000;
     sim.run_to(29_500);
     sim.switch(call, SwitchEvent::Ended(CallEnd::normal(utc(27_900), EndedBy::Caller)));

@@ -9,11 +9,7 @@ use super::sim::{Sim, offer_of, settings};
 
 /// Offered at -5, answered at 0.
 fn talking(rate: super::core::Rate, balance: &str) -> (Sim, usize) {
-    let mut sim = Sim::with_balance(rate, settings(), balance);
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
-    (sim, call)
+    Sim::talking(rate, settings(), balance)
 }
 
 #[test]

@@ -7,10 +7,7 @@ use super::core::R1;
 use super::sim::{Sim, settings};
 
 fn releasing() -> (Sim, usize) {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(1_000);
     sim.take(call);
     sim.release(call, ReleaseCause::Fraud);
@@ -65,10 +62,7 @@ fn nothing_is_commanded_without_the_switch_and_everything_after() {
 fn nothing_revives_a_released_call() {
     let mut settings = settings();
     settings.hold = agent_call::HoldCharging::Free;
-    let mut sim = Sim::with_balance(R1, settings, "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "1.00");
     sim.core_up = false;
     sim.run_to(25_000);
     sim.input(call, Input::Reauthorize);

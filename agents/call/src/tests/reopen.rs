@@ -37,10 +37,7 @@ fn answered_again(sim: &mut Sim, call: usize, machine: &mut CallMachine, effects
 
 #[test]
 fn the_same_records_are_written_again() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(40_000);
     sim.ended(call);
     let written: Vec<CallRecord> = sim.records(call).into_iter().cloned().collect();
@@ -54,10 +51,7 @@ fn the_same_records_are_written_again() {
 /// That the price is owed is kept before the STOP is written without it.
 #[test]
 fn what_is_owed_is_kept_before_it_is_told() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(20_000);
     sim.core_up = false;
     sim.ended(call);
@@ -73,10 +67,7 @@ fn what_is_owed_is_kept_before_it_is_told() {
 /// The agent is away for an hour before it could write anything: no price is owed, the STOP has it.
 #[test]
 fn a_stop_that_was_never_written_has_its_price_however_late() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(20_000);
     sim.core_up = false;
     sim.ended(call);
@@ -93,10 +84,7 @@ fn a_stop_that_was_never_written_has_its_price_however_late() {
 /// When the first agent has written the STOP without its price, the price follows it as it would have, whatever a clock says.
 #[test]
 fn a_price_that_was_late_follows_a_stop_without_it() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(20_000);
     sim.core_up = false;
     sim.ended(call);
@@ -135,10 +123,7 @@ fn an_unanswered_call_has_its_one_event() {
 
 #[test]
 fn a_call_that_goes_on_is_not_reopened() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(26_000);
     let snapshot = sim.calls[call].stored.clone().expect("stored");
     sim.ended(call);

@@ -58,10 +58,7 @@ fn ringing_then_ended_or_gone() {
 /// The answer came after the last request: the core does not know of it, the switch does.
 #[test]
 fn answered_shortly_before_the_crash() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(10_000);
     let start = sim.records(call)[0].clone();
     sim.restore(call, 8_000);
@@ -187,10 +184,7 @@ fn the_state_survives_text_and_takes_older_text() {
 /// The core's copy is sent only when it changed.
 #[test]
 fn state_goes_with_a_request_only_when_it_is_new() {
-    let mut sim = Sim::with_balance(R1, settings(), "9.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "9.00");
     sim.run_to(110_000);
     let with_state = sim.calls[call].effects.iter().filter_map(|effect| match effect {
         Effect::Charge { snapshot, .. } => Some(snapshot.is_some()),
@@ -202,10 +196,7 @@ fn state_goes_with_a_request_only_when_it_is_new() {
 /// The agent's own log knows of an answer that the core was never told of.
 #[test]
 fn answered_as_kept_locally_then_gone() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.run_to(10_000);
     sim.restore(call, 0);
     sim.calls[call].machine.was_answered(super::sim::utc(0), 8_000);
@@ -228,10 +219,7 @@ fn answered_as_kept_locally_then_gone() {
 fn totals_mend_what_deduplication_drops() {
     let mut settings = settings();
     settings.interim_ms = 3_000;
-    let mut sim = Sim::with_balance(R1, settings, "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "1.00");
     sim.run_to(27_500);
     sim.restore(call, 27_500);
     sim.run_to(29_000);

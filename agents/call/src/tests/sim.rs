@@ -94,6 +94,15 @@ impl Sim {
         sim
     }
 
+    /// The same, with a call of that account that is answered at zero.
+    pub fn talking(rate: Rate, settings: CallSettings, balance: &str) -> (Self, usize) {
+        let mut sim = Self::with_balance(rate, settings, balance);
+        let call = sim.offer();
+        sim.run_to(0);
+        sim.answered(call);
+        (sim, call)
+    }
+
     pub fn now(&self) -> Now {
         Now { mono: MonoMs(ZERO_MONO.saturating_add_signed(self.now_ms)), utc: utc(self.now_ms) }
     }

@@ -182,10 +182,7 @@ fn refused_waits_for_the_switch_but_not_for_ever() {
 fn talking_longest_call() {
     let mut settings = settings();
     settings.maximum_call_ms = 40_000;
-    let mut sim = Sim::with_balance(R1, settings, "9.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "9.00");
     sim.run_to(26_000);
     sim.take(call);
     sim.run_to(40_500);
@@ -222,10 +219,7 @@ fn talking_released_by_an_operator() {
 fn interim_records_carry_deltas_and_totals() {
     let mut settings = settings();
     settings.interim_ms = 20_000;
-    let mut sim = Sim::with_balance(R1, settings, "9.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings, "9.00");
     sim.run_to(45_500);
     sim.ended(call);
     let records: Vec<_> = sim.records(call).into_iter().map(super::show::record).collect();

@@ -17,10 +17,7 @@ fn go_on(sim: &mut Sim, call: usize) {
 
 /// Answered at zero; the core is away from five seconds on.
 fn talking(balance: &str) -> (Sim, usize) {
-    let mut sim = Sim::with_balance(R1, continuing(), balance);
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, continuing(), balance);
     sim.run_to(5_000);
     sim.core_up = false;
     sim.run_to(25_000);
@@ -60,10 +57,7 @@ fn without_the_drivers_word_the_grant_ends_where_it_ends() {
 
 #[test]
 fn a_last_grant_is_never_continued() {
-    let mut sim = Sim::with_balance(R1, continuing(), "0.30");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, continuing(), "0.30");
     sim.run_to(25_000);
     sim.core_up = false;
     sim.take(call);
@@ -314,10 +308,7 @@ fn a_call_that_went_on_when_the_agent_died_ends_if_it_is_not_funded() {
 /// Other settings never let a call go on: what talks beyond its grant is cut.
 #[test]
 fn without_the_setting_a_restart_is_no_credit() {
-    let mut sim = Sim::with_balance(R1, settings(), "5.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "5.00");
     sim.run_to(29_000);
     sim.restore(call, 25_000);
     sim.run_to(56_000);
@@ -332,10 +323,7 @@ fn without_the_setting_a_restart_is_no_credit() {
 
 #[test]
 fn other_settings_and_other_moments_take_no_such_word() {
-    let mut sim = Sim::with_balance(R1, settings(), "1.00");
-    let call = sim.offer();
-    sim.run_to(0);
-    sim.answered(call);
+    let (mut sim, call) = Sim::talking(R1, settings(), "1.00");
     sim.take(call);
     go_on(&mut sim, call);
     sim.expect(call, "");

@@ -98,6 +98,11 @@ fn the_last_word_for_an_account_counts() {
     let denied = says(Code::CREDIT_LIMIT_REACHED, Code::CREDIT_LIMIT_REACHED, None, false);
     let blocked = says(Code::SUCCESS, Code::END_USER_SERVICE_DENIED, None, true);
     let nothing_more = says(Code::SUCCESS, Code::CREDIT_LIMIT_REACHED, None, true);
+    // Refused by its code alone, without a word of a last grant: so is a group beside others that are granted something.
+    let unit_refused = says(Code::SUCCESS, Code::CREDIT_LIMIT_REACHED, None, false);
+    let mut one_of_two = good();
+    one_of_two.units.extend(unit_refused.units.clone());
+    let no_unit_named = ChargingAnswer::refusal("s".into(), 1, Code::UNKNOWN_SESSION);
     for (name, words, goes_on) in [
         ("nothing was said", vec![], false),
         ("a grant", vec![good()], true),
@@ -107,6 +112,10 @@ fn the_last_word_for_an_account_counts() {
         ("a denial", vec![good(), denied], false),
         ("blocked in mid-call", vec![good(), blocked], false),
         ("nothing more in mid-call", vec![good(), nothing_more], false),
+        ("a unit refused", vec![good(), unit_refused], false),
+        ("one of two units refused", vec![good(), one_of_two.clone()], false),
+        ("one of two units refused from the beginning", vec![one_of_two], false),
+        ("a denial that names no unit", vec![good(), no_unit_named], false),
         ("credit came back", vec![good(), last, good()], true),
     ] {
         let mut continuing = Continuing::new(ContinueLimits::default());

@@ -11,6 +11,7 @@ use ledger::{Books, Change, Command, Decision, Pricing, Settings, decide};
 use segment_log::{Error, Log, Position, Storage};
 use types::UtcMs;
 
+use super::schedule::Schedule;
 use super::{CoreError, entry, recovery, snapshot};
 
 /// The books in memory and their log. Nothing decided may be told to anybody before [`DurableBooks::commit`] says true.
@@ -19,16 +20,21 @@ pub struct DurableBooks {
     books: Books,
     log: Log,
     snapshot_at: Position,
+    /// Of the last snapshot, and of the log since then.
+    snapshot_octets: u64,
+    log_octets: u64,
 }
 
 impl DurableBooks {
-    /// Opens the log in `storage`, which locks it, and recovers: the snapshot, then every change after it.
+    /// Opens the log in `storage`, which locks it, and recovers: the snapshot, then every change after it. New segments of the
+    /// log take `segment_bytes` octets, 4 KiB to 1 GiB.
     ///
     /// # Errors
     /// As [`super::Core::start`], the tariffs aside.
-    pub fn open(storage: Arc<dyn Storage>) -> Result<Self, CoreError> {
-        let recovery::Opened { books, log, snapshot_at, .. } = recovery::open(storage)?;
-        Ok(Self { books, log, snapshot_at })
+    pub fn open(storage: Arc<dyn Storage>, segment_bytes: u64) -> Result<Self, CoreError> {
+        let opened = recovery::open(storage, segment_bytes)?;
+        let recovery::Opened { books, log, snapshot_at, snapshot_octets, log_octets } = opened;
+        Ok(Self { books, log, snapshot_at, snapshot_octets, log_octets })
     }
 
     /// The books with everything decided, durable or not.
@@ -49,7 +55,7 @@ impl DurableBooks {
     ) -> Result<Decision, Error> {
         let decision = decide(&self.books, pricing, settings, command, now);
         if !decision.changes.is_empty() {
-            write(&mut self.books, &mut self.log, &decision.changes)?;
+            self.log_octets += write(&mut self.books, &mut self.log, &decision.changes)?;
         }
         Ok(decision)
     }
@@ -69,9 +75,12 @@ impl DurableBooks {
         }
     }
 
-    /// Log records since the last snapshot.
-    pub fn records_since_snapshot(&self) -> u64 {
-        self.log.durable().index().saturating_sub(self.snapshot_at.index())
+    /// Whether the ledger's thread would make a snapshot now, with `snapshot_records` and `snapshot_log_percent` of
+    /// [`crate::CoreConfig`].
+    pub fn is_snapshot_due(&self, snapshot_records: u64, snapshot_log_percent: u64) -> bool {
+        let (at, log_octets) = (self.snapshot_at, self.log_octets);
+        let schedule = Schedule { records: snapshot_records, percent: snapshot_log_percent, at, log_octets };
+        schedule.is_due(self.log.durable(), self.snapshot_octets)
     }
 
     /// Makes a snapshot of what is durable, from the files alone, and removes the log before the snapshot that was there.
@@ -80,22 +89,23 @@ impl DurableBooks {
     /// What the disk says; the log is whole. The next one is due after as many records all the same.
     pub fn snapshot(&mut self) -> Result<(), CoreError> {
         let until = self.log.durable();
-        self.snapshot_at = until;
+        (self.snapshot_at, self.log_octets) = (until, 0);
         let made = snapshot::make(self.log.storage(), until, &AtomicBool::new(false))?;
         if let Some(made) = made {
+            self.snapshot_octets = made.octets;
             self.log.truncate_front(made.previous)?;
         }
         Ok(())
     }
 }
 
-/// Appends decided changes to the log's batch and applies them. By an error nothing is changed.
-fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<(), Error> {
+/// Appends decided changes to the log's batch and applies them; what they take. By an error nothing is changed.
+fn write(books: &mut Books, log: &mut Log, changes: &[Change]) -> Result<u64, Error> {
     let mut octets = Vec::new();
     entry::append(&mut octets, changes);
     log.append(&octets)?;
     books.apply_all(changes).expect("invariant: what was decided on the books applies to them");
-    Ok(())
+    Ok(snapshot::octets_of(&octets))
 }
 
 /// The books as the disk has them: a batch that is not there must not be in them either.

@@ -197,15 +197,20 @@ impl Core {
         std::fs::create_dir_all(data_dir).map_err(directory)?;
         crate::upkeep::refuse_unfinished(data_dir)?;
         let storage = DirStorage::create_dir(data_dir.join("ledger"))?;
-        Self::start_on(Arc::new(storage), data_dir, config)
+        Self::start_on(Arc::new(storage), SEGMENT_BYTES, data_dir, config)
     }
 
-    /// [`Core::start`] with the ledger on any storage, such as one that fails on purpose; tariff versions stay in
-    /// `data_dir`.
-    pub fn start_on(storage: Arc<dyn Storage>, data_dir: &Path, config: &CoreConfig) -> Result<Self, CoreError> {
+    /// [`Core::start`] with the ledger on any storage, such as one that fails on purpose, in segments of `segment_bytes`
+    /// octets (4 KiB to 1 GiB); tariff versions stay in `data_dir`.
+    pub fn start_on(
+        storage: Arc<dyn Storage>,
+        segment_bytes: u64,
+        data_dir: &Path,
+        config: &CoreConfig,
+    ) -> Result<Self, CoreError> {
         let directory = |path: &Path, source| CoreError::Directory { path: path.into(), source };
         // First, because it takes the lock: what follows writes, too.
-        let opened = recovery::open(storage)?;
+        let opened = recovery::open(storage, segment_bytes)?;
         let kept_in = data_dir.join("tariffs");
         let tariffs = Arc::new(Tariffs::open(&kept_in, &config.tariff, config.idempotency_window.ms())?);
         recovery::hold_tariffs(&opened.books, &tariffs, &kept_in)?;
@@ -354,6 +359,9 @@ impl Drop for Shared {
         self.stop();
     }
 }
+
+/// What a segment of the ledger's log takes, in octets: reserved as a whole, and removed as a whole behind snapshots.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Requests of the log's thread and of the one that makes snapshots, at once.
 const OWN_REQUESTS: usize = 4;

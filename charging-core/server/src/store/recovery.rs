@@ -30,10 +30,11 @@ pub(super) struct Replayed {
     pub(super) octets: u64,
 }
 
-/// Opens the log, which locks it, and reads the books.
-pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Opened, CoreError> {
+/// Opens the log, which locks it, and reads the books; new segments of the log take so many octets.
+pub(super) fn open(storage: Arc<dyn Storage>, segment_bytes: u64) -> Result<Opened, CoreError> {
     let snapshot::Kept { mut books, at: mut start, mut octets, .. } = snapshot::read(&*storage)?;
-    let options = Options { corrupt: CorruptPolicy::Refuse, verify: Verify::LastSegment, start, ..Options::default() };
+    let (corrupt, verify) = (CorruptPolicy::Refuse, Verify::LastSegment);
+    let options = Options { segment_bytes, corrupt, verify, start, ..Options::default() };
     let (log, recovered) = Log::open(storage, options)?;
     if let Some(torn) = &recovered.torn_tail {
         warn!(?torn, "the last, never acknowledged, write to the ledger was torn and is cut off");

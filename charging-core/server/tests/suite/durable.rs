@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use charging_server::{DurableBooks, TariffConfig, TariffPricing, Tariffs};
+use charging_server::{DurableBooks, SEGMENT_BYTES, TariffConfig, TariffPricing, Tariffs};
 use ledger::{Books, Command, CreateAccount, Outcome, Settings, Transfer};
+use segment_log::Storage;
 use segment_log::fault::{Crash, FaultStorage};
 use types::{Money, UtcMs};
 
@@ -13,12 +14,17 @@ const NOW: UtcMs = UtcMs(1_795_300_000_000);
 
 struct Desk {
     disk: FaultStorage,
+    segment_bytes: u64,
     store: DurableBooks,
     pricing: TariffPricing,
 }
 
 impl Desk {
     fn new() -> Self {
+        Self::in_segments(SEGMENT_BYTES)
+    }
+
+    fn in_segments(segment_bytes: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         write_tariff(&folder.path().join("tariff"), "0.01");
         let config = TariffConfig { folder: Some(folder.path().join("tariff")), ..TariffConfig::default() };
@@ -26,8 +32,8 @@ impl Desk {
         let disk = FaultStorage::new();
         // From the start, so that the log does not reserve a whole segment.
         disk.set_capacity(Some(100_000));
-        let store = DurableBooks::open(Arc::new(disk.clone())).expect("opens");
-        Self { disk, store, pricing: TariffPricing::new(Arc::new(tariffs)) }
+        let store = DurableBooks::open(Arc::new(disk.clone()), segment_bytes).expect("opens");
+        Self { disk, segment_bytes, store, pricing: TariffPricing::new(Arc::new(tariffs)) }
     }
 
     fn decide(&mut self, command: &Command) -> Outcome {
@@ -48,11 +54,15 @@ impl Desk {
         assert!(self.store.commit().expect("a good disk"));
     }
 
+    fn records_since_snapshot(&self) -> usize {
+        (1..).take_while(|records| self.store.is_snapshot_due(*records, 0)).count()
+    }
+
     fn again(mut self) -> (Books, Self) {
         let before = self.store.books().clone();
         self.disk.crash(Crash::DropUnsynced);
         drop(self.store);
-        self.store = DurableBooks::open(Arc::new(self.disk.clone())).expect("recovers");
+        self.store = DurableBooks::open(Arc::new(self.disk.clone()), self.segment_bytes).expect("recovers");
         (before, self)
     }
 }
@@ -94,12 +104,46 @@ fn snapshots_take_the_place_of_the_log() {
         desk.top_up(number);
         assert!(desk.store.commit().expect("a good disk"));
         if number % 6 == 5 {
-            assert_eq!(desk.store.records_since_snapshot(), if number == 5 { 7 } else { 6 });
+            assert_eq!(desk.records_since_snapshot(), if number == 5 { 7 } else { 6 });
             desk.store.snapshot().expect("a snapshot");
-            assert_eq!(desk.store.records_since_snapshot(), 0);
+            assert_eq!(desk.records_since_snapshot(), 0);
         }
     }
     let (before, desk) = desk.again();
     assert_eq!(*desk.store.books(), before);
-    assert_eq!(desk.store.records_since_snapshot(), 2);
+    assert_eq!(desk.records_since_snapshot(), 2);
+    assert!(!desk.store.is_snapshot_due(2, 1_000), "two records are less than ten snapshots, also after a recovery");
+}
+
+/// The log is cut at the snapshot before the newest, so that together they are enough when the disk has damaged the newest.
+#[test]
+fn a_damaged_snapshot_costs_nothing_while_there_is_the_one_before_it() {
+    let mut desk = Desk::in_segments(4096);
+    desk.account();
+    let mut cut = 0;
+    for number in 0..400 {
+        desk.top_up(number);
+        assert!(desk.store.commit().expect("a good disk"));
+        let first = segments(&desk.disk)[0];
+        cut += u32::from(number % 100 == 99 && first > 0);
+        if number % 100 == 60 {
+            desk.store.snapshot().expect("a snapshot");
+        }
+        if number % 20 == 1 && number > 200 {
+            let disk = desk.disk.fork();
+            disk.crash(Crash::DropUnsynced);
+            assert!(disk.flip("books", 30, 1), "{number}");
+            let recovered = DurableBooks::open(Arc::new(disk), 4096).expect("from the one before");
+            assert_eq!(recovered.books(), desk.store.books(), "{number}");
+        }
+    }
+    assert!(cut >= 2 && segments(&desk.disk).len() > 3, "the log is cut, and between snapshots there are segments");
+}
+
+/// The positions at which the segments of the log begin.
+fn segments(disk: &FaultStorage) -> Vec<u64> {
+    let names = disk.list().expect("alive");
+    let mut begins: Vec<u64> = names.iter().filter_map(|name| name.strip_suffix(".seg")?.parse().ok()).collect();
+    begins.sort_unstable();
+    begins
 }

@@ -23,6 +23,8 @@ pub const NUMBER: &str = "+4930123456";
 pub struct Place {
     pub folder: TempDir,
     pub config: CoreConfig,
+    /// Of the log of a core on a storage that is given.
+    pub segment_bytes: u64,
 }
 
 impl Place {
@@ -31,7 +33,8 @@ impl Place {
         let tariff = folder.path().join("tariff");
         write_tariff(&tariff, "0.01");
         let tariff = TariffConfig { folder: Some(tariff), ..TariffConfig::default() };
-        Self { folder, config: CoreConfig { tariff, ..CoreConfig::default() } }
+        let segment_bytes = charging_server::SEGMENT_BYTES;
+        Self { folder, config: CoreConfig { tariff, ..CoreConfig::default() }, segment_bytes }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -52,7 +55,7 @@ impl Place {
 
     pub fn start_on(&self, storage: impl Storage + 'static) -> Result<Core, CoreError> {
         std::fs::create_dir_all(self.data()).expect("a folder");
-        Core::start_on(Arc::new(storage), &self.data(), &self.config)
+        Core::start_on(Arc::new(storage), self.segment_bytes, &self.data(), &self.config)
     }
 
     /// The error of a start that must fail, with all its causes.

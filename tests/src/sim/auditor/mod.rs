@@ -307,9 +307,15 @@ impl Auditor {
         let enquiry =
             matches!(request.requested_action, Some(RequestedAction::CheckBalance | RequestedAction::PriceEnquiry));
         let key = (request.session_id.clone(), request.request_number);
-        let of_denied = self.sessions.get(&request.session_id).is_some_and(|session| session.stage == Stage::Denied);
-        if of_denied && matches!(request.operation, Operation::Update | Operation::Termination) {
-            // There is no session that it could change, and nobody may ask again.
+        let session = self.sessions.get(&request.session_id);
+        let uses = request.units.iter().any(|unit| !unit.used.is_empty());
+        let changes_nothing = session.filter(|session| session.stage == Stage::Denied).is_some_and(|session| {
+            // Usage after all, of a call that went on without the core, is charged; an end is kept under its key. But nobody pays for
+            // an account that there is not.
+            session.account.is_empty() || (request.operation == Operation::Update && !uses)
+        });
+        if changes_nothing && matches!(request.operation, Operation::Update | Operation::Termination) {
+            // It is not kept under its key either, so it may be a copy that nobody asks again.
             return;
         }
         if enquiry || self.answered.contains_key(&key) || !self.unknown.insert(key) {

@@ -26,6 +26,11 @@ impl Auditor {
     ) -> Checked {
         let (id, terms) = (&key.0, self.terms);
         let before = self.sessions.get(id).map_or(Stage::Denied, |session| session.stage);
+        // One of unknown fate may have been decided before those that were heard of first.
+        let is_late = self.sessions.get(id).is_some_and(|session| session.open_fates == 0 && session.is_late(request));
+        if is_late && answer.units.iter().any(|unit| unit.granted.is_some()) {
+            return Err("a report that others have overtaken is granted more".to_owned());
+        }
         self.change(id, |session| session.take(request, answer, now, terms));
         let told = answer.cost.ok_or("no cost in a successful answer")?;
         self.agrees(id, told.amount.nanos())?;

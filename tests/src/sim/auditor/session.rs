@@ -20,10 +20,12 @@ pub(super) enum Stage {
 }
 
 /// One rating group.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Meter {
     pub rate: Rate,
     pub used: u64,
+    /// By which request.
+    used_by: BTreeMap<u32, u64>,
     /// Where the last grant ends.
     pub reach: u64,
     pub granted_by: u32,
@@ -70,6 +72,18 @@ pub(crate) struct Terms {
     pub tolerance_ms: u64,
 }
 
+impl Meter {
+    fn new(rate: Rate) -> Self {
+        let used_by = BTreeMap::new();
+        Self { rate, used: 0, used_by, reach: 0, granted_by: 0, billed: 0, cost: 0, charged: 0, held: 0 }
+    }
+
+    /// What that request and those before it reported.
+    fn used_through(&self, number: u32) -> u64 {
+        self.used_by.range(..=number).map(|(_, used)| used).sum()
+    }
+}
+
 impl Session {
     pub fn new(request: &ChargingRequest, account: &str) -> Self {
         Self {
@@ -113,12 +127,18 @@ impl Session {
         self.answered.is_some() || self.groups.values().any(|meter| meter.used > 0)
     }
 
+    /// Whether a report with a higher number has been heard of.
+    pub fn is_late(&self, request: &ChargingRequest) -> bool {
+        request.request_number < self.last_number
+            && (request.operation == Operation::Update || self.stage == Stage::Closed)
+    }
+
     /// Takes in a request and the answer it got at `now`; both belong to this session and the key is new.
     pub fn take(&mut self, request: &ChargingRequest, answer: &ChargingAnswer, now: UtcMs, terms: Terms) {
         let number = request.request_number;
         self.vague = false;
         let closing = request.operation == Operation::Termination;
-        let late = number < self.last_number && (request.operation == Operation::Update || self.stage == Stage::Closed);
+        let late = self.is_late(request);
         self.answered = self.answered.or(request.answer_time);
         if request.operation == Operation::Event {
             self.event(request);
@@ -189,13 +209,19 @@ impl Session {
             }
             let Some(meter) = self.meter(request.service, unit.rating_group) else { continue };
             meter.used += used;
+            *meter.used_by.entry(number).or_default() += used;
             if number < meter.granted_by {
                 meter.reach += used;
+            }
+            let granted = told.granted.as_ref().map(|units| amount(request.service, units));
+            if let (true, Some(granted)) = (late && number > meter.granted_by, granted) {
+                // Only who comes in time is granted anything: it was decided before those that were heard of first, and from the
+                // usage up to itself. Whether that can be, `promise` has seen.
+                (meter.reach, meter.granted_by) = (meter.used_through(number) + granted, number);
             }
             if unit.requested.is_none() || late || !opens || request.operation == Operation::Termination {
                 continue;
             }
-            let granted = told.granted.as_ref().map(|units| amount(request.service, units));
             match granted {
                 Some(granted) if granted > 0 || told.final_unit.is_none() => {
                     (meter.reach, meter.granted_by) = (meter.used + granted, number);
@@ -207,8 +233,7 @@ impl Session {
 
     fn meter(&mut self, service: Service, rating_group: u32) -> Option<&mut Meter> {
         let rate = Rate::of(service, rating_group, self.called.as_deref())?;
-        let empty = Meter { rate, used: 0, reach: 0, granted_by: 0, billed: 0, cost: 0, charged: 0, held: 0 };
-        Some(self.groups.entry(rating_group).or_insert(empty))
+        Some(self.groups.entry(rating_group).or_insert_with(|| Meter::new(rate)))
     }
 
     /// Cost, debit and reservation of each group, from nothing but usage, grant and stage.
