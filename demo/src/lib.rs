@@ -2,3 +2,4 @@
 //! folder and on its own free ports, and stopped again whatever happens.
 
 pub mod lab;
+pub mod play;

@@ -9,8 +9,7 @@ mod report;
 mod stage;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -19,25 +18,7 @@ use report::Call;
 use stage::Stage;
 
 fn main() -> ExitCode {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
-            eprintln!("cannot catch signals: {error}");
-            return ExitCode::FAILURE;
-        }
-    }
-    match play(&interrupted) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) if interrupted.load(Ordering::Relaxed) => {
-            eprintln!("interrupted, everything is stopped ({error:#})");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            eprintln!("the demo could not be played: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    demo::play::play(play)
 }
 
 fn play(interrupted: &AtomicBool) -> anyhow::Result<bool> {

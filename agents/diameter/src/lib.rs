@@ -16,6 +16,7 @@ pub mod config;
 pub mod credit;
 pub mod load;
 pub mod metric;
+mod node;
 pub mod peer;
 mod server;
 

@@ -150,11 +150,18 @@ impl Journal {
     where
         F: FnOnce(Result<Position, JournalError>) + Send + 'static,
     {
-        let queued = self.queue(record, Box::new(done));
-        if queued.is_err() {
-            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        queued
+        self.counted(self.queue(record, false, Box::new(done)))
+    }
+
+    /// [`Journal::append`] for a record that somebody waits for: [`JournalOptions::sync_interval`] does not hold it up.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_awaited<F>(&self, record: &CallRecord, done: F) -> Result<(), JournalError>
+    where
+        F: FnOnce(Result<Position, JournalError>) + Send + 'static,
+    {
+        self.counted(self.queue(record, true, Box::new(done)))
     }
 
     /// Appends a record and waits until it is durable. If the future is dropped the record is written all the same.
@@ -164,7 +171,7 @@ impl Journal {
     pub async fn append_durable(&self, record: &CallRecord) -> Result<Position, JournalError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         // Nobody listens any more when the future was dropped.
-        self.append(record, move |outcome| drop(answer.send(outcome)))?;
+        self.append_awaited(record, move |outcome| drop(answer.send(outcome)))?;
         answered.await.unwrap_or(Err(JournalError::Stopped { source: LogError::WriterPanicked }))
     }
 
@@ -267,7 +274,13 @@ impl Journal {
         Ok(threads)
     }
 
-    fn queue(&self, record: &CallRecord, done: Done) -> Result<(), JournalError> {
+    fn counted(&self, queued: Result<(), JournalError>) -> Result<(), JournalError> {
+        queued.inspect_err(|_| {
+            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn queue(&self, record: &CallRecord, awaited: bool, done: Done) -> Result<(), JournalError> {
         let json = record.to_json().map_err(|e| JournalError::Encode { source: Arc::new(e) })?;
         let bytes = json.len();
         if bytes > MAX_RECORD_BYTES {
@@ -296,7 +309,8 @@ impl Journal {
         recent.begin(id);
         let shared = Arc::clone(&self.shared);
         // Queued under the lock, so that a copy of this record never waits for one that was not queued after all.
-        let queued = group.try_submit(json, move |outcome| shared.settle(id, bytes, outcome, done));
+        let settle = move |outcome| shared.settle(id, bytes, outcome, done);
+        let queued = if awaited { group.try_submit_awaited(json, settle) } else { group.try_submit(json, settle) };
         queued.map_err(|rejected| {
             // Without copies: they could not have come in between.
             drop(recent.settle(id, None));

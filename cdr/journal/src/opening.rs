@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use segment_log::{
     CorruptPolicy, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage, Verify,
@@ -62,6 +63,7 @@ fn start(
         queue_records: options.queue_records,
         queue_bytes: options.queue_bytes,
         sync_interval: options.sync_interval.std(),
+        awaited_interval: AWAITED_INTERVAL,
     };
     Ok(Opened { group: GroupCommit::start(log, bounds)?, recent, recovered })
 }
@@ -131,3 +133,6 @@ fn recent_ids(log: &Log, limit: usize, keys: &Keys) -> Result<(Recent, u64), Log
     }
     Ok((recent, undecodable))
 }
+
+/// Between batches with records that somebody waits for: several times what a sync takes on a disk that is not busy.
+const AWAITED_INTERVAL: Duration = Duration::from_millis(2);

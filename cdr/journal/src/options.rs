@@ -37,8 +37,8 @@ pub struct JournalOptions {
     /// Octets that may wait for the disk; at least 1.
     pub queue_bytes: usize,
     /// The disk is made to keep what was written at most this often, so that records of a busy switch share its work; one that comes
-    /// alone is written at once. None counts as taken any sooner, and the process killed in this time loses those that were not. 0:
-    /// as often as the disk can.
+    /// alone is written at once. None counts as taken any sooner, and the process killed in this time loses those that were not.
+    /// [`crate::Journal::append_awaited`] does not wait for it. 0: as often as the disk can.
     pub sync_interval: ConfigDuration,
     /// How many of the latest `recordId`s are known, so that a record written again is not stored again.
     pub recent_ids: usize,

@@ -108,17 +108,17 @@ impl<'a> Avps<'a> {
         }
         let broken = BrokenAvp { rest: self.rest };
         let Ok((behind, (code, flags, length))) = head(self.rest) else { return Err(broken) };
-        let flags = AvpFlags(flags);
         let (vendor, head_bytes) = if flags.has_vendor() {
             let Ok((_, vendor)) = vendor_id(behind) else { return Err(broken) };
             (vendor, 12)
         } else {
             (0, 8)
         };
-        let Ok(length) = usize::try_from(length) else { return Err(broken) };
         let Some(raw) = self.rest.get(..length) else { return Err(broken) };
         let Some(value) = raw.get(head_bytes..) else { return Err(broken) };
-        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        // 24 bits: rounding up cannot overflow.
+        let padded = length.wrapping_add(3) & !3;
+        self.rest = self.rest.get(padded.min(self.rest.len())..).unwrap_or_default();
         Ok(Some(Avp { code, vendor, flags, value, raw, key: dictionary::key(vendor, code) }))
     }
 
@@ -128,12 +128,13 @@ impl<'a> Avps<'a> {
     }
 }
 
-/// Code, flags and length.
+/// Code, flags and length: one word, which costs less than its fields one by one.
 #[inline]
-fn head(input: &[u8]) -> IResult<&[u8], (u32, u8, u32), ()> {
+fn head(input: &[u8]) -> IResult<&[u8], (u32, AvpFlags, usize), ()> {
     let (rest, bytes) = take(8_usize)(input)?;
-    let &[c0, c1, c2, c3, flags, l0, l1, l2] = bytes.first_chunk::<8>().ok_or(nom::Err::Error(()))?;
-    Ok((rest, (u32::from_be_bytes([c0, c1, c2, c3]), flags, u32::from_be_bytes([0, l0, l1, l2]))))
+    let [c0, c1, c2, c3, flags, l0, l1, l2] = *bytes.first_chunk::<8>().ok_or(nom::Err::Error(()))?;
+    let length = usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).map_err(|_| nom::Err::Error(()))?;
+    Ok((rest, (u32::from_be_bytes([c0, c1, c2, c3]), AvpFlags(flags), length)))
 }
 
 /// The vendor behind the length.

@@ -1,9 +1,11 @@
 //! The macro behind every group and message: a table whose rows are field, type and AVP gives the type, its decoder and
-//! its encoder. `Option<T>` may stand once, `Vec<T>` any number of times, any other type must stand once.
+//! its encoder. `Option<T>` may stand once, `Vec<T>` and `Few<T>` any number of times, any other type must stand
+//! once.
 
 use super::avp::{Avp, Avps};
 use super::dictionary::{Definition, Kind};
 use super::error::MessageError;
+use super::few::Few;
 use super::reading::Reading;
 use super::value::Value;
 use super::writer::Writer;
@@ -94,6 +96,32 @@ impl<'a, T: Value<'a>> Field<'a> for Vec<T> {
     #[inline]
     fn accept(slot: &mut Self, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
         T::decode_behind(slot, avp, reading)
+    }
+
+    #[inline]
+    fn finish(slot: Self, _: &'static Definition) -> Result<Self, MessageError> {
+        Ok(slot)
+    }
+
+    #[inline]
+    fn write(&self, definition: &'static Definition, out: &mut Writer<'_>) {
+        self.iter().for_each(|value| value.encode(definition, out));
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        self.into_iter().map(Value::into_owned).collect()
+    }
+}
+
+impl<'a, T: Value<'a>> Field<'a> for Few<T> {
+    type Slot = Self;
+    type Owned = Few<T::Owned>;
+    const KINDS: &'static [Kind] = T::KINDS;
+
+    #[inline]
+    fn accept(slot: &mut Self, avp: &Avp<'a>, reading: &mut Reading) -> Result<(), MessageError> {
+        slot.push(T::decode(avp, reading)?);
+        Ok(())
     }
 
     #[inline]

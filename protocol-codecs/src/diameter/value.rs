@@ -154,10 +154,29 @@ macro_rules! text_values {
 }
 text_values!(Text, MaskedText);
 
+/// Whether a host or realm may be called so.
+#[inline(never)]
 fn is_identity(text: &str) -> bool {
-    // Every byte is looked at, without a branch each: names are short, and the compiler takes many at once.
-    (1..=IDENTITY_BYTES_MAX).contains(&text.len())
-        && text.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
+    (1..=IDENTITY_BYTES_MAX).contains(&text.len()) && is_graphic(text.as_bytes())
+}
+
+/// Whether every byte is visible ASCII: eight at a time, the last eight of a name perhaps for a second time.
+fn is_graphic(bytes: &[u8]) -> bool {
+    let (words, _) = bytes.as_chunks::<8>();
+    match bytes.last_chunk::<8>() {
+        Some(last) => words.iter().chain([last]).fold(0, |faults, word| faults | not_graphic(*word)) == 0,
+        None => bytes.iter().all(u8::is_ascii_graphic),
+    }
+}
+
+/// Not 0 if one of the bytes is not visible ASCII.
+#[inline]
+fn not_graphic(bytes: [u8; 8]) -> u64 {
+    let (word, ones) = (u64::from_ne_bytes(bytes), u64::from_ne_bytes([1; 8]));
+    // Sums carry into the next byte only from bytes of 0x80 and above, and those are found by themselves.
+    let below = !word.wrapping_add(ones.wrapping_mul(0x80 - 0x21));
+    let delete = word.wrapping_add(ones);
+    (word | below | delete) & ones.wrapping_mul(0x80)
 }
 
 impl<'a> Value<'a> for Identity<'a> {

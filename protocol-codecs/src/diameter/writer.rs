@@ -1,7 +1,8 @@
 //! AVPs into bytes: exact flags and padding, every length checked.
 //!
 //! The room is zeroed before, so padding costs nothing. Faults and missing room are kept and told at the end: no step
-//! has to look back at the one before.
+//! has to look back at the one before. What writes an AVP is called, not repeated in every table: tables that read and
+//! write one message must find room in the processor's cache of instructions together.
 
 use super::dictionary::Definition;
 use super::error::EncodeError;
@@ -44,14 +45,14 @@ impl<'o> Writer<'o> {
     }
 
     /// An AVP of four bytes.
-    #[inline(always)]
+    #[inline(never)]
     pub fn four(&mut self, definition: &'static Definition, value: [u8; 4]) {
         self.head(definition, 4);
         self.put(value);
     }
 
     /// An AVP of any bytes, padded.
-    #[inline(always)]
+    #[inline(never)]
     pub fn bytes(&mut self, definition: &'static Definition, value: &[u8]) {
         self.head(definition, value.len());
         // Most values are short: two overlapping words instead of a call.

@@ -103,7 +103,7 @@ prop_compose! {
         };
         ServiceInformation {
             ps_information: Some(Box::new(PsInformation {
-                pdp_addresses: addresses,
+                pdp_addresses: addresses.into_iter().collect(),
                 called_station_id: apn.map(Text::from),
                 tgpp_user_location_info: location.map(Octets::from),
                 ..Default::default()

@@ -45,9 +45,9 @@ fn a_packet_gateway_begins_a_session() {
     let service = ccr.service_information.as_ref().unwrap();
     let ps = service.ps_information.as_ref().unwrap();
     assert_eq!(ps.tgpp_charging_id.as_ref().and_then(|id| id.as_u32()), Some(0x1234));
-    assert_eq!(ps.pdp_addresses, [Address::Ip([10, 45, 0, 7].into())]);
-    assert_eq!(ps.sgsn_addresses, [Address::Ip([127, 0, 0, 2].into())]);
-    assert_eq!(ps.ggsn_addresses, [Address::Ip([127, 0, 0, 3].into())]);
+    assert_eq!(*ps.pdp_addresses, [Address::Ip([10, 45, 0, 7].into())]);
+    assert_eq!(*ps.sgsn_addresses, [Address::Ip([127, 0, 0, 2].into())]);
+    assert_eq!(*ps.ggsn_addresses, [Address::Ip([127, 0, 0, 3].into())]);
     assert_eq!(ps.called_station_id.as_deref(), Some("internet"));
     assert_eq!(ps.tgpp_sgsn_mcc_mnc.as_deref(), Some("00101"));
     assert_eq!(ps.tgpp_charging_characteristics.as_deref(), Some("0800"));

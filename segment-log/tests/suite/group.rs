@@ -324,6 +324,24 @@ fn a_queue_that_fills_up_ends_the_wait_and_is_one_batch() {
 }
 
 #[test]
+fn a_record_that_somebody_waits_for_ends_the_wait_and_takes_the_others_along() {
+    let disk = FaultStorage::new();
+    let (writer, before) = (spaced(&disk, 100), disk.count(Operation::Sync));
+    let (sender, receiver) = mpsc::channel();
+    let awaited = sender.clone();
+    writer.submit(b"not awaited".to_vec(), move |outcome| sender.send(outcome).unwrap()).unwrap();
+    // The writer has all the time to go to sleep.
+    (0..100).for_each(|_| std::thread::yield_now());
+    writer.try_submit_awaited(b"awaited".to_vec(), move |outcome| awaited.send(outcome).unwrap()).unwrap();
+    let positions: Vec<_> = receiver.iter().map(|outcome| outcome.unwrap().index()).collect();
+    assert_eq!((positions, disk.count(Operation::Sync) - before), (vec![1, 2], 1), "in their order, with one sync");
+    writer.submit(b"not awaited".to_vec(), |outcome| assert!(outcome.is_ok())).unwrap();
+    (0..100).for_each(|_| std::thread::yield_now());
+    assert_eq!(writer.queued(), 1, "the one before it was awaited, this one is not");
+    writer.close().unwrap();
+}
+
+#[test]
 fn a_power_failure_during_the_wait_takes_only_what_was_not_answered() {
     let disk = FaultStorage::new();
     let writer = spaced(&disk, 100);

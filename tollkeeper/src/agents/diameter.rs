@@ -13,8 +13,8 @@ use crate::config::{Comment, Faults, Section};
 pub static KIND: AgentKind = AgentKind { name: NAME, read, comments: COMMENTS, example: EXAMPLE };
 
 const NAME: &str = "diameter";
-/// For requests of many subscribers to share the disk's work.
-const GATEWAYS_WAIT_MS: u64 = 10;
+/// For requests of many subscribers to share the disk's work: below what a gateway notices, and several times what a sync takes.
+const GATEWAYS_WAIT_MS: u64 = 2;
 
 fn read(section: &Section<'_>, faults: &mut Faults) -> Option<Arc<dyn AgentConfig>> {
     let config: DiameterConfig = section.read(&["kind"], faults)?;

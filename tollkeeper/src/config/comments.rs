@@ -217,7 +217,7 @@ pub(super) const COMMENTS: &[Comment] = &[
     ),
     Comment::new(
         "journal.sync_interval",
-        "The disk is made to keep what was written at most this often, so that the records of a busy switch share its work; one that comes alone is written at once. No call waits for it, and no record counts as taken before; a process that is killed loses those newer than this, never what is charged. 0: as often as the disk can.",
+        "The disk is made to keep what was written at most this often, so that the records of a busy switch share its work; one that comes alone is written at once, and so are those that a Diameter answer waits for. No call waits for it, and no record counts as taken before; a process that is killed loses those newer than this, never what is charged. 0: as often as the disk can.",
     ),
     Comment::new(
         "journal.keep_days",

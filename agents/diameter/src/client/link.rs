@@ -15,9 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::Decoder;
 use types::MonoMs;
 
+use crate::node::Node;
 use crate::peer::{Action, CloseReason, Event, Opening, PeerMachine, PeerTimes, State};
-
-use super::node::Node;
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]

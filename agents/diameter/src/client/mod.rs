@@ -7,8 +7,8 @@
 
 mod dial;
 mod link;
-mod node;
 
 pub use dial::{Dial, DialError, TlsFiles, Transport};
 pub use link::{Link, LinkEnd};
-pub use node::Node;
+
+pub use crate::node::Node;

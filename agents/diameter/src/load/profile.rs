@@ -240,9 +240,9 @@ fn packet_switched() -> ServiceInformation<'static> {
     let ps = PsInformation {
         tgpp_charging_id: Some(b"\x00\x00\x12\x34".into()),
         tgpp_pdp_type: Some(Enumerated(0)),
-        pdp_addresses: vec![Address::from(IpAddr::V4(Ipv4Addr::new(10, 45, 0, 7)))],
-        sgsn_addresses: vec![address(2)],
-        ggsn_addresses: vec![address(3)],
+        pdp_addresses: Address::from(IpAddr::V4(Ipv4Addr::new(10, 45, 0, 7))).into(),
+        sgsn_addresses: address(2).into(),
+        ggsn_addresses: address(3).into(),
         tgpp_nsapi: Some(b"5".into()),
         called_station_id: Some("internet".into()),
         tgpp_selection_mode: Some("0".into()),

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::DiameterConfig;
 use crate::metric;
+use crate::node::Node;
 
 use super::board::{Caller, PeerBoard};
 use super::connection::Connection;
@@ -28,7 +29,8 @@ use super::{AgentParts, StartError};
 pub(super) struct Peers {
     pub config: Arc<DiameterConfig>,
     pub clock: Clock,
-    pub origin_state_id: u32,
+    /// Who we are.
+    pub node: Node,
     pub shutdown: CancellationToken,
     pub desk: mpsc::Sender<ToDesk>,
     pub label: Arc<str>,
@@ -51,7 +53,12 @@ impl Peers {
         Self {
             config: Arc::clone(&parts.config),
             clock: parts.clock,
-            origin_state_id: parts.origin_state_id,
+            node: Node {
+                origin_host: parts.config.origin_host.clone(),
+                origin_realm: parts.config.realm().into(),
+                product_name: "tollkeeper".into(),
+                origin_state_id: parts.origin_state_id,
+            },
             shutdown: parts.shutdown.clone(),
             desk,
             label: Arc::from(&*parts.config.name),

@@ -13,6 +13,7 @@ use types::ids::MAX_SESSION_ID_BYTES;
 
 use crate::config::{DiameterConfig, PeerConfig};
 use crate::credit::{Ask, LONGEST_CALL_MS, Reply};
+use crate::node::Node;
 
 /// What a frame means.
 #[derive(Debug)]
@@ -239,10 +240,10 @@ pub(super) fn cea(
     frame: &Frame,
     code: ResultCode,
     local: IpAddr,
-    origin_state_id: u32,
+    node: &Node,
     config: &DiameterConfig,
 ) -> Result<Bytes, EncodeError> {
-    let (origin_host, origin_realm) = origin(config);
+    let (origin_host, origin_realm) = node.origin();
     let failed = match frame.message(mode(config)) {
         Err(error) if !code.is_success() => error.failed_avp().map(<[u8]>::to_vec),
         _ => None,
@@ -253,8 +254,8 @@ pub(super) fn cea(
         origin_realm,
         host_ip_addresses: vec![Address::from(local)],
         vendor_id: 0,
-        product_name: "tollkeeper".into(),
-        origin_state_id: Some(origin_state_id),
+        product_name: (&*node.product_name).into(),
+        origin_state_id: Some(node.origin_state_id),
         error_message: None,
         failed_avps: failed.as_deref().map(FailedAvp::holding).into_iter().collect(),
         supported_vendor_ids: Vec::new(),

@@ -80,7 +80,8 @@ impl Desk {
 
     pub(super) fn append_again(&mut self, session_id: Arc<str>, turn: u64, record: Arc<CallRecord>) {
         let (sender, id, kept) = (self.written.0.clone(), session_id.clone(), Arc::clone(&record));
-        let taken = self.journal.append(&record, move |result| {
+        // The answer of its request waits for it, with few exceptions.
+        let taken = self.journal.append_awaited(&record, move |result| {
             let failure = result.err().map(|error| (error.to_string(), kept));
             // The desk is gone only when the process ends.
             drop(sender.send(Written { session_id: id, turn, failure }));

@@ -3,8 +3,9 @@
 use CcRequestType::{Event, Initial, Termination, Update};
 use cdr_model::RecordType;
 use protocol_codecs::diameter::{CcRequestType, Command, Exchange, RequestedAction, Time};
+use types::charging::Operation;
 
-use crate::stage::{MB, PGW, SMS, Stage, Told};
+use crate::stage::{MB, PATIENCE, PGW, SMS, Stage, Told};
 
 #[tokio::test]
 async fn a_copy_gets_the_stored_answer_with_its_own_identifiers() {
@@ -177,8 +178,65 @@ async fn the_end_of_a_session_is_recorded_whoever_dies() {
     stage.until("the STOP", |stage| stage.told("s").len() == 2).await;
     let stop = stage.told("s").pop().expect("a record");
     assert_eq!(stop, (RecordType::Stop, 1, vec![(10, 3 * MB)], Some("0.3".into())));
-    // Done with: whether the outbox has let it go in time or asks once more, nothing comes of it.
+    // Another record behind the STOP is answered: so the agent knows that the STOP is on disk.
+    let mut pgw = stage.client(PGW).await;
+    pgw.ask(&pgw.data("t", Initial, 0, &[(10, 0, None)])).await;
+    let ends =
+        |stage: &Stage| stage.core.requests().iter().filter(|one| one.operation == Operation::Termination).count();
+    let before = ends(&stage);
     stage.agent_dies().await;
     stage.charging.recovered().await;
-    assert_eq!((stage.account(), stage.told("s").len()), (("0.7".into(), "0".into()), 2));
+    assert_eq!(ends(&stage), before, "the outbox has let it go: it is not asked again");
+    assert_eq!((stage.account().0, stage.told("s").len()), ("0.7".into(), 2));
+}
+
+/// A client that comes back with a higher Origin-State-Id has lost its sessions, also those that only the core still knows.
+#[tokio::test]
+async fn a_client_that_restarts_ends_the_sessions_that_the_agent_has_forgotten() {
+    let mut stage = Stage::set("10.00").await;
+    let mut pgw = stage.client(PGW).await;
+    pgw.ask(&pgw.data("forgotten", Initial, 0, &[(10, 0, Some(MB))])).await;
+    stage.agent_dies().await;
+    let mut pgw = stage.client(PGW).await;
+    let mut begin = pgw.data("remembered", Initial, 0, &[(10, 0, Some(MB))]);
+    begin.origin_state_id = Some(5);
+    assert_eq!(pgw.ask(&begin).await.code(), 2001);
+    // A number that rises sooner is not believed.
+    pass(11).await;
+    let mut begin = pgw.data("new", Initial, 0, &[(10, 0, Some(MB))]);
+    begin.origin_state_id = Some(6);
+    assert_eq!(pgw.ask(&begin).await.code(), 2001);
+    stage.until("the ends of both", |stage| stage.account() == ("10".into(), "0.1".into())).await;
+    for session in ["forgotten", "remembered"] {
+        stage.until("its STOP", |stage| stage.told(session).last().is_some_and(|row| row.0 == RecordType::Stop)).await;
+    }
+}
+
+/// Copies are answered from memory for a time, not for ever: then by the core, which knows them as long as its keys live.
+#[tokio::test]
+async fn answers_are_kept_for_copies_and_then_forgotten() {
+    let hour = types::ConfigDuration::from_s(3_600);
+    let stage = Stage::with("1.00", |config| config.limits.watchdog = hour).await;
+    let mut pgw = stage.client(PGW).await;
+    let asked = |stage: &Stage| stage.core.requests().len();
+    pgw.ask(&pgw.data("s", Initial, 0, &[(10, 0, Some(MB))])).await;
+    let end = pgw.data("s", Termination, 1, &[(10, MB, None)]);
+    assert_eq!(pgw.ask(&end).await.code(), 2001);
+    let before = asked(&stage);
+    assert_eq!((pgw.ask(&end).await.code(), asked(&stage)), (2001, before), "from memory");
+    pass(301).await;
+    let begun = std::time::Instant::now();
+    // Until the agent has looked.
+    while asked(&stage) == before {
+        assert_eq!(pgw.ask(&end).await.code(), 2001);
+        assert!(begun.elapsed() < PATIENCE, "never forgotten");
+    }
+    assert_eq!((stage.account(), stage.told("s").len()), (("0.9".into(), "0".into()), 2));
+}
+
+/// Lets time pass for the agent at a stroke.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+    tokio::time::resume();
 }

@@ -104,7 +104,12 @@ async fn there_is_room_for_so_many_strangers_and_no_more() {
 
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_dropped() {
-    let stage = Stage::with("1000", |config| config.limits.write_timeout = ConfigDuration::from_ms(300)).await;
+    let stage = Stage::with("1000", |config| {
+        config.limits.write_timeout = ConfigDuration::from_ms(300);
+        // No other timer ends it: what it sends ends in the middle of a message.
+        config.limits.capabilities_timeout = ConfigDuration::from_s(60);
+    })
+    .await;
     let mut pgw = stage.client(PGW).await;
     let (mut burst, mut number) = (BytesMut::new(), 0);
     let groups: Vec<_> = (100..140).map(|group| (group, 0, Some(MB))).collect();

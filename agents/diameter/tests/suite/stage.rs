@@ -25,8 +25,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
-use types::ClientId;
 use types::charging::{SubscriberId, SubscriberIdKind};
+use types::{ClientId, ConfigDuration};
 
 /// Longer than anything here takes on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,7 +90,9 @@ impl Stage {
         let create = CreateAccount { key, currency, identities, low_balance_limit: None, credit_limit: None };
         assert!(matches!(core.command(&Command::CreateAccount(Box::new(create))), Outcome::Account(_)));
         core.top_up("alice", balance);
-        let (journal, _) = Journal::open(folder.path().join("journal"), JournalOptions::default()).expect("a journal");
+        // No answer waits until the disk's work is shared: it would never come.
+        let options = JournalOptions { sync_interval: ConfigDuration::from_s(3_600), ..JournalOptions::default() };
+        let (journal, _) = Journal::open(folder.path().join("journal"), options).expect("a journal");
         let mut config: DiameterConfig = serde_json::from_str(CONFIG).expect("a configuration");
         config.limits = LimitsConfig { ..LimitsConfig::default() };
         change(&mut config);

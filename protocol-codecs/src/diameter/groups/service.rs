@@ -1,6 +1,7 @@
 //! Who is charged and for what: subscriptions, equipment, Service-Information and PS-Information (TS 32.299 section 7.2).
 
 use crate::diameter::address::Address;
+use crate::diameter::few::Few;
 use crate::diameter::names::{Enumerated, SubscriptionIdType, UserEquipmentInfoType};
 use crate::diameter::table::avp_table;
 use crate::diameter::text::{MaskedText, Octets, Text};
@@ -67,7 +68,7 @@ avp_table! {
         /// 0 IPv4, 2 IPv6, 3 both, ...
         tgpp_pdp_type: Option<Enumerated> = TGPP_PDP_TYPE,
         /// Of the user: one of each family at most.
-        pdp_addresses: Vec<Address<'a>> = PDP_ADDRESS,
+        pdp_addresses: Few<Address<'a>> = PDP_ADDRESS,
         /// Of an IPv6 prefix.
         pdp_address_prefix_length: Option<u32> = PDP_ADDRESS_PREFIX_LENGTH,
         /// 1 = dynamic.
@@ -75,9 +76,9 @@ avp_table! {
         /// Of the quality negotiated before LTE.
         tgpp_gprs_negotiated_qos_profile: Option<Text<'a>> = TGPP_GPRS_NEGOTIATED_QOS_PROFILE,
         /// The serving nodes.
-        sgsn_addresses: Vec<Address<'a>> = SGSN_ADDRESS,
+        sgsn_addresses: Few<Address<'a>> = SGSN_ADDRESS,
         /// The gateway.
-        ggsn_addresses: Vec<Address<'a>> = GGSN_ADDRESS,
+        ggsn_addresses: Few<Address<'a>> = GGSN_ADDRESS,
         /// The charging gateway.
         cg_address: Option<Address<'a>> = CG_ADDRESS,
         /// 0 SGSN, 2 SGW, ...

@@ -1,10 +1,7 @@
 //! What a connection says for itself, whatever its sessions do: CEA, DWR, DWA, DPR and DPA (RFC 6733 section 5).
 
 use metrics::counter;
-use protocol_codecs::diameter::{
-    Command as _, DeviceWatchdogAnswer, DeviceWatchdogRequest, DisconnectCause, DisconnectPeerAnswer,
-    DisconnectPeerRequest, EncodeError, Exchange, Frame, Identity, ResultCode,
-};
+use protocol_codecs::diameter::{DisconnectCause, EncodeError, Exchange, Frame, ResultCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
 
@@ -16,7 +13,7 @@ use crate::server::receive;
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn send_cea(&mut self, code: ResultCode) -> Result<(), EncodeError> {
         let Some((frame, verdict)) = &self.cer else { return Ok(()) };
-        let bytes = receive::cea(frame, code, self.local, self.peers.origin_state_id, &self.peers.config)?;
+        let bytes = receive::cea(frame, code, self.local, &self.peers.node, &self.peers.config)?;
         if !code.is_success() {
             let (host, realm, reason) = (&*verdict.host, &*verdict.realm, verdict.reason);
             counter!(metric::REFUSED, "switch" => self.peers.label.to_string(), "reason" => reason).increment(1);
@@ -33,10 +30,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn origin(&self) -> (Identity<'_>, Identity<'_>) {
-        (Identity::from(&*self.peers.config.origin_host), Identity::from(self.peers.config.realm()))
-    }
-
     fn own_exchange(&mut self) -> Exchange {
         self.next_own_id = self.next_own_id.wrapping_add(1);
         // The upper half belongs to the desk's requests.
@@ -46,49 +39,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(super) fn send_dwr(&mut self) -> Result<(), EncodeError> {
         let exchange = self.own_exchange();
-        let (origin_host, origin_realm) = self.origin();
-        let origin_state_id = Some(self.peers.origin_state_id);
-        let bytes = DeviceWatchdogRequest { origin_host, origin_realm, origin_state_id }.encoded(exchange)?;
-        self.put(bytes.bytes());
+        let bytes = self.peers.node.dwr(exchange)?;
+        self.put(&bytes);
         Ok(())
     }
 
     pub(super) fn send_dwa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
         let Some(request) = request else { return Ok(()) };
-        let (origin_host, origin_realm) = self.origin();
-        let answer = DeviceWatchdogAnswer {
-            result_code: ResultCode::SUCCESS,
-            origin_host,
-            origin_realm,
-            error_message: None,
-            failed_avps: Vec::new(),
-            origin_state_id: Some(self.peers.origin_state_id),
-        };
-        let bytes = answer.encoded(request.header().exchange())?;
-        self.put(bytes.bytes());
+        let bytes = self.peers.node.dwa(request)?;
+        self.put(&bytes);
         Ok(())
     }
 
     pub(super) fn send_dpr(&mut self, disconnect_cause: DisconnectCause) -> Result<(), EncodeError> {
         let exchange = self.own_exchange();
-        let (origin_host, origin_realm) = self.origin();
-        let bytes = DisconnectPeerRequest { origin_host, origin_realm, disconnect_cause }.encoded(exchange)?;
-        self.put(bytes.bytes());
+        let bytes = self.peers.node.dpr(disconnect_cause, exchange)?;
+        self.put(&bytes);
         Ok(())
     }
 
     pub(super) fn send_dpa(&mut self, request: Option<&Frame>) -> Result<(), EncodeError> {
         let Some(request) = request else { return Ok(()) };
-        let (origin_host, origin_realm) = self.origin();
-        let answer = DisconnectPeerAnswer {
-            result_code: ResultCode::SUCCESS,
-            origin_host,
-            origin_realm,
-            error_message: None,
-            failed_avps: Vec::new(),
-        };
-        let bytes = answer.encoded(request.header().exchange())?;
-        self.put(bytes.bytes());
+        let bytes = self.peers.node.dpa(request)?;
+        self.put(&bytes);
         Ok(())
     }
 }

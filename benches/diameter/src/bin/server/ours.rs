@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use agent_diameter::client::Node;
 use agent_diameter::{Agent, AgentParts, DiameterConfig};
 use agent_runtime::Clock;
 use anyhow::Context;
 use cdr_journal::{Journal, JournalOptions};
 use charging_client::{ChargingTransport, Client, ClientConfig, NotificationStream, Ready, TransportFuture};
-use protocol_codecs::diameter::{Address, CapabilitiesExchangeRequest, Command, Exchange};
+use protocol_codecs::diameter::Exchange;
 use tokio_util::sync::CancellationToken;
 use types::charging::{ChargingAnswer, ChargingRequest, ResultCode, SessionSummary, UnitAnswer, Units};
 use types::{ClientId, SessionId};
@@ -38,21 +39,13 @@ pub async fn serve() -> anyhow::Result<()> {
 
 /// The CER of the recorded gateway.
 pub fn cer() -> anyhow::Result<Vec<u8>> {
-    let cer = CapabilitiesExchangeRequest {
+    let node = Node {
         origin_host: "pgw.test.realm".into(),
         origin_realm: "test.realm".into(),
-        host_ip_addresses: vec![Address::from(std::net::IpAddr::from([127, 0, 0, 1]))],
-        vendor_id: 0,
         product_name: "replay".into(),
-        origin_state_id: None,
-        supported_vendor_ids: vec![],
-        auth_application_ids: vec![4],
-        inband_security_ids: vec![],
-        acct_application_ids: vec![],
-        vendor_specific_application_ids: vec![],
-        firmware_revision: None,
+        origin_state_id: 1,
     };
-    Ok(cer.encoded(Exchange::new(u32::MAX, u32::MAX))?.bytes().to_vec())
+    Ok(node.cer([127, 0, 0, 1].into(), Exchange::new(u32::MAX, u32::MAX))?.to_vec())
 }
 
 /// Grants a megabyte to each group.

@@ -1,4 +1,4 @@
-//! Who we are on a connection that we make, and the messages of the base protocol that say so (RFC 6733 section 5).
+//! Who we are, and the messages of the base protocol that say so, whoever made the connection (RFC 6733 section 5).
 
 use std::net::IpAddr;
 
@@ -37,7 +37,11 @@ impl Node {
         Ok(answer.encoded_for(request.header())?.bytes().clone())
     }
 
-    pub(super) fn cer(&self, local: IpAddr, exchange: Exchange) -> Result<Bytes, EncodeError> {
+    /// The CER of a connection from this address.
+    ///
+    /// # Errors
+    /// Our own names cannot be sent.
+    pub fn cer(&self, local: IpAddr, exchange: Exchange) -> Result<Bytes, EncodeError> {
         let (origin_host, origin_realm) = self.origin();
         let request = CapabilitiesExchangeRequest {
             origin_host,
@@ -60,14 +64,14 @@ impl Node {
         Ok(request.encoded(exchange)?.bytes().clone())
     }
 
-    pub(super) fn dwr(&self, exchange: Exchange) -> Result<Bytes, EncodeError> {
+    pub(crate) fn dwr(&self, exchange: Exchange) -> Result<Bytes, EncodeError> {
         let (origin_host, origin_realm) = self.origin();
         let origin_state_id = Some(self.origin_state_id);
         let request = DeviceWatchdogRequest { origin_host, origin_realm, origin_state_id };
         Ok(request.encoded(exchange)?.bytes().clone())
     }
 
-    pub(super) fn dwa(&self, request: &Frame) -> Result<Bytes, EncodeError> {
+    pub(crate) fn dwa(&self, request: &Frame) -> Result<Bytes, EncodeError> {
         let (origin_host, origin_realm) = self.origin();
         let answer = DeviceWatchdogAnswer {
             result_code: ResultCode::SUCCESS,
@@ -80,13 +84,13 @@ impl Node {
         Ok(answer.encoded(request.header().exchange())?.bytes().clone())
     }
 
-    pub(super) fn dpr(&self, disconnect_cause: DisconnectCause, exchange: Exchange) -> Result<Bytes, EncodeError> {
+    pub(crate) fn dpr(&self, disconnect_cause: DisconnectCause, exchange: Exchange) -> Result<Bytes, EncodeError> {
         let (origin_host, origin_realm) = self.origin();
         let request = DisconnectPeerRequest { origin_host, origin_realm, disconnect_cause };
         Ok(request.encoded(exchange)?.bytes().clone())
     }
 
-    pub(super) fn dpa(&self, request: &Frame) -> Result<Bytes, EncodeError> {
+    pub(crate) fn dpa(&self, request: &Frame) -> Result<Bytes, EncodeError> {
         let (origin_host, origin_realm) = self.origin();
         let answer = DisconnectPeerAnswer {
             result_code: ResultCode::SUCCESS,
