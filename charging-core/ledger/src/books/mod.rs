@@ -10,9 +10,8 @@ mod format_1;
 mod open;
 mod written;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use types::charging::{Notification, SessionSummary, SubscriberId, SubscriberIdKind};
 use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
@@ -24,6 +23,9 @@ use crate::index::{IdentityIndex, identity_hash};
 use crate::outcome::Receipt;
 use crate::session::Session;
 
+// Maps by ids: hashed with a seed of the process, as ids may come from callers, and quickly, as every request asks several times.
+pub(crate) use foldhash::{HashMap as Keyed, HashSet as Keys};
+
 use by_account::ByAccount;
 use by_time::ByTime;
 use open::{OpenByAccount, UnsettledByClient};
@@ -33,11 +35,6 @@ pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
 pub use format_1::BooksOfFormat1;
-
-/// By ids. Hashed with a seed of this process, as ids may come from callers, and quickly, as every request asks several times.
-pub(crate) type Keyed<K, V> = HashMap<K, V, RandomState>;
-/// The same without values.
-pub(crate) type Keys<K> = HashSet<K, RandomState>;
 
 /// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
 /// [`BooksOfFormat1`] reads the first.
