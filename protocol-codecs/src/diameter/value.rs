@@ -263,3 +263,20 @@ impl<'a, T: Value<'a>> Value<'a> for Box<T> {
         Box::new((*self).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_visible_ascii_wherever_the_other_byte_stands() {
+        for length in 1..=20 {
+            for (at, byte) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+                let mut name = vec![b'a'; length];
+                name[at] = byte;
+                assert_eq!(is_graphic(&name), byte.is_ascii_graphic(), "{byte:#04x} at {at} of {length}");
+            }
+        }
+        assert!(!is_identity("") && is_identity(&"a".repeat(255)) && !is_identity(&"a".repeat(256)));
+    }
+}

@@ -30,6 +30,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   tollkeeper account topup alice 5.00
   tollkeeper account topup alice 5.00 --request-id voucher-4711    repeat it as often as you like: it counts once")]
+    #[command(alias = "top-up")]
     Topup(TransferArgs),
     /// Take money, never more than is available.
     #[command(after_help = "Examples:

@@ -106,8 +106,9 @@ async fn there_is_room_for_so_many_strangers_and_no_more() {
 async fn a_peer_that_does_not_read_is_dropped() {
     let stage = Stage::with("1000", |config| {
         config.limits.write_timeout = ConfigDuration::from_ms(300);
-        // No other timer ends it: what it sends ends in the middle of a message.
+        // No other timer ends it: what it sends ends in the middle of a message, and is not read.
         config.limits.capabilities_timeout = ConfigDuration::from_s(60);
+        config.limits.watchdog = ConfigDuration::from_s(3_600);
     })
     .await;
     let mut pgw = stage.client(PGW).await;
