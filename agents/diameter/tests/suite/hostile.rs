@@ -127,7 +127,8 @@ async fn a_peer_that_does_not_read_is_dropped() {
         if matches!(written, Ok(Err(_))) {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "never dropped after {number} requests");
+        // The kernel gives up such a connection after 20 s: that is not what is looked for.
+        assert!(begun.elapsed() < Duration::from_secs(18), "not dropped after {number} requests");
     }
     let mut other = stage.client("dra.example.net").await;
     assert_eq!(other.ask(&other.data("t", Initial, 0, &[(99, 0, None)])).await.code(), 5031);
