@@ -92,6 +92,7 @@ bench-esl: ## FreeSWITCH events a second, beside the crate freeswitch-esl-tokio
 
 bench-rating: ## prices a second over a plan of a million prefixes, its load, its memory
 	$(CARGO) bench -p benches --bench rating
+
 bench-diameter: ## Diameter codec and server beside the crate diameter, by processor time (needs OpenSSL's headers)
 	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml --bin bench-diameter
 	$(CARGO) run --release --manifest-path benches/diameter/Cargo.toml --bin server

@@ -77,7 +77,11 @@ impl LedgerThread {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
-            while !batch.is_full() && !stop {
+            // Not for as long as they go on asking: what is below has its turn as well.
+            for _ in 0..TURNS {
+                if batch.is_full() || stop {
+                    break;
+                }
                 next.extend(received.try_iter().take(AHEAD - next.len()));
                 if next.is_empty() {
                     break;
@@ -88,7 +92,7 @@ impl LedgerThread {
                 }
                 // The disk does not wait until nobody asks for anything any more.
                 if batch.is_worth_a_sync() && self.writer.is_idle() {
-                    self.commit(&mut batch);
+                    break;
                 }
             }
             self.expire(&mut batch);
@@ -371,6 +375,8 @@ impl Drop for AbortOnPanic {
 
 /// Weighs about a tenth of a thread that does not stand back.
 const SNAPSHOT_NICE: i32 = 10;
+/// How often in a row requests are taken, [`AHEAD`] of them at most each time.
+const TURNS: usize = 128;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);
 /// Between tries on a disk without room.
 const FULL_PAUSE: Duration = Duration::from_secs(1);

@@ -1,5 +1,10 @@
 //! Sessions that nobody reports on.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+
 use types::charging::{NotificationKind, Operation, ResultCode, SessionPhase};
 
 use crate::rig::{PATIENCE, Place, account, charge, eventually, initial, is, money, ms, request, termination};
@@ -62,4 +67,30 @@ async fn expiry_tells_those_who_got_too_little() {
     let mut told = core.subscribe("k2".into()).await.expect("a core");
     let notification = tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("a notification");
     assert_eq!((notification.session_id.as_str(), notification.kind), ("short", NotificationKind::Reauthorize));
+}
+
+/// Asks from the ledger's turn, and again from the turn that it gets: the queue is never empty while `goes_on`.
+fn ask_without_end(core: charging_server::Core, goes_on: Arc<AtomicBool>) {
+    let again = core.clone();
+    let question = core.query(move |_| {
+        if goes_on.load(Ordering::Relaxed) {
+            ask_without_end(again, goes_on);
+        }
+    });
+    // It is in the queue when it was looked at once; nobody waits for the answer.
+    assert!(pin!(question).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[tokio::test]
+async fn silence_is_settled_while_others_never_stop_asking() {
+    let mut place = Place::new();
+    (place.config.maximum_ring, place.config.expiry_grace) = (ms(0), ms(0));
+    let core = place.start();
+    account(&core, "a", "0.01").await;
+    let goes_on = Arc::new(AtomicBool::new(true));
+    // One of them is always in the queue when the other is answered.
+    (0..2).for_each(|_| ask_without_end(core.clone(), Arc::clone(&goes_on)));
+    charge(&core, initial("a", "s", 1)).await;
+    eventually("expired", || async { phase(&core, "s").await == Some(SessionPhase::Expired) }).await;
+    goes_on.store(false, Ordering::Relaxed);
 }
