@@ -22,7 +22,7 @@ pub use freeswitch::{FREESWITCH_VARIABLE, Freeswitch, FreeswitchPlan};
 pub use kamailio::{Kamailio, KamailioPlan};
 pub use kinesalite::{Kinesalite, read_stream, tools};
 pub use moto::Moto;
-pub use ports::{free_tcp_port, free_udp_port};
+pub use ports::{free_media_port, free_tcp_port, free_udp_port};
 pub use process::Process;
 pub use sipp::{Caller, Gateway, Outcome};
 pub use tollkeeper::{Tollkeeper, binary};

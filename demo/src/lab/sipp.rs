@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Process, free_udp_port, repository};
+use super::{Process, free_media_port, free_udp_port, repository};
 
 /// The gateway: what it does is in the last digits of the number, see `sipp-scenarios/README.md`.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Gateway {
         let messages = folder.join("gateway.messages");
         let mut command = sipp(folder, "gateway.xml");
         command.arg("-trace_msg").arg("-message_file").arg(&messages);
-        command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_udp_port()?.to_string()]);
+        command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_media_port()?.to_string()]);
         let process = Process::start("sipp gateway", &mut command, &folder.join("gateway.log"))?;
         Ok(Self { process, port, messages })
     }
@@ -96,7 +96,7 @@ impl Caller {
         std::fs::write(&users, format!("SEQUENTIAL\n{}\n", self.lines.join("\n")))?;
         let mut command = sipp(&self.folder, &format!("{}.xml", self.scenario));
         command.arg(format!("127.0.0.1:{}", self.switch_port)).arg("-inf").arg(&users);
-        let (port, media) = (free_udp_port()?.to_string(), free_udp_port()?.to_string());
+        let (port, media) = (free_udp_port()?.to_string(), free_media_port()?.to_string());
         if !self.options.iter().any(|option| option == "-i") {
             command.args(["-i", "127.0.0.1"]);
         }

@@ -216,7 +216,8 @@ impl Run {
 
     pub fn passed(&mut self) -> anyhow::Result<()> {
         let passed = self.ended()?;
-        anyhow::ensure!(passed, "SIPp says that {} did not go as its scenario says", self.id);
+        let output = self.process.output();
+        anyhow::ensure!(passed, "SIPp says that {} did not go as its scenario says:\n{output}", self.id);
         Ok(())
     }
 }
