@@ -113,5 +113,5 @@ impl OutboxBook {
 
 /// 0 stands for a request that is not here.
 const FIRST_NUMBER: u64 = 1;
-const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) const MARKS_A_MOVE: u32 = 1_024;
