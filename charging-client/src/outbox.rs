@@ -60,7 +60,7 @@ impl Outbox {
     where
         F: FnOnce(Result<Position, String>) + Send + 'static,
     {
-        let payload = self.book.taken(number, request);
+        let payload = self.book.taken(number, request, self.log.durable());
         let result = self.log.try_submit(payload, move |result| written(result.map_err(|error| text(&error))));
         if let Err(rejected) = result {
             // Not queued, so not called.

@@ -3,7 +3,8 @@
 //! Three callers use it: the charging ledger (reply only after the disk has the change), the record journal (a record counts
 //! as taken when it is on disk) and the agents' call log. It moves bytes; what a record means is the caller's business.
 //!
-//! * [`Log`]: the core without threads. `append` buffers, `commit` writes the batch and calls fdatasync once.
+//! * [`Log`]: the core; one thread at most, which closes removed segments. `append` buffers, `commit` writes the batch and calls
+//!   fdatasync once.
 //! * [`GroupCommit`]: one thread that owns a `Log`, for callers without a thread of their own.
 //! * [`Reader`]: follows a log from another thread or process, without its lock; it sees committed records only.
 //! * [`Survey`]: every segment of a log examined one by one, for a report; like a reader it needs no lock.
@@ -40,6 +41,7 @@ mod directory;
 mod error;
 pub mod fault;
 mod format;
+mod freeing;
 mod group;
 mod log;
 mod mark;

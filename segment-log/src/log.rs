@@ -1,4 +1,5 @@
-//! The log itself: buffers records, writes them as batches, rotates and drops segments. No threads, no clock.
+//! The log itself: buffers records, writes them as batches, rotates and drops segments. No clock, and no threads but the one that
+//! closes removed segments ([`crate::freeing`]).
 //!
 //! A commit ends in one of three ways: durable; taken back whole (no space; the log goes on); or the log is poisoned. There is no
 //! fourth: a batch is never durable in part, because it lies in one segment and is cut off before `NoSpace` is reported.
@@ -12,6 +13,7 @@ use crate::cursor::Cursor;
 use crate::directory::DirStorage;
 use crate::error::Error;
 use crate::format::{FRAME_HEADER_BYTES, MAX_RECORD_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, push_frame};
+use crate::freeing::Freeing;
 use crate::mark::Mark;
 use crate::options::Options;
 use crate::position::Position;
@@ -37,6 +39,7 @@ pub struct Log {
     batch_records: u32,
     durable: Position,
     poison: Option<Error>,
+    freeing: Freeing,
     _lock: Lock,
 }
 
@@ -78,6 +81,7 @@ impl Log {
             batch_records: 0,
             durable: opened.recovered.next,
             poison: None,
+            freeing: Freeing::default(),
             _lock: Lock(lock),
             storage,
             options,
@@ -173,7 +177,8 @@ impl Log {
         self.batch_records = 0;
     }
 
-    /// Removes the segments that hold only records below `position`; the last segment stays. Returns the first position left.
+    /// Removes the segments that hold only records below `position`; the last segment stays. Returns the first position left. Their
+    /// names are gone then, durably; the disk has their space back soon after, and by the time the log is dropped.
     ///
     /// # Errors
     /// [`Error::Io`]: not removed, try again later. [`Error::Poisoned`]: an fsync failed.
@@ -185,12 +190,15 @@ impl Log {
                 break;
             }
             let name = segment_name(first);
+            // Held so that the removal does not wait for its blocks; whatever hinders that does not hinder the removal.
+            let held = self.storage.open(&name, false).ok();
             self.storage.remove(&name).map_err(|e| Error::io(Operation::Remove, self.storage.path(&name), e))?;
             // Synced one by one: were two removals to reach the disk in the wrong order, a crash would leave a gap.
             if let Err(source) = self.storage.sync_dir() {
                 return Err(self.poison(Operation::SyncDir, "", source));
             }
             self.bases.pop_front();
+            held.into_iter().for_each(|file| self.freeing.close(file));
         }
         Ok(self.first())
     }

@@ -172,9 +172,6 @@ fn run(
                     (Step::Idle, None) => wake.wait(shipping.due().map_or(poll, |due| due.min(poll))),
                     (Step::Idle, Some(_)) => break,
                     (_, Some(deadline)) if expired(deadline) => break,
-                    (Step::Shipped(entries), None) if entries < MANY && shipping.saves_each_delivery() => {
-                        wake.pause(GATHER);
-                    }
                     _ => {}
                 }
             }
@@ -214,8 +211,3 @@ fn log_failure(shipping: &Shipping, reason: &ShipError, failures: u32, retry: bo
         (true, _) => debug!(sink, class, reason, failures, "records cannot be shipped, trying again"),
     }
 }
-
-/// Between deliveries that are saved one by one, unless there is much to deliver: each costs the disk several syncs, for which those
-/// wait whose records or requests it is to keep.
-const GATHER: Duration = Duration::from_millis(100);
-const MANY: usize = 1_000;

@@ -257,11 +257,6 @@ impl Shipping {
         self.unsaved.map(|_| interval.saturating_sub(self.saved.elapsed()))
     }
 
-    /// The disk has the checkpoint behind each delivery.
-    pub(crate) fn saves_each_delivery(&self) -> bool {
-        self.sink.builds_on_checkpoint()
-    }
-
     fn save_when_due(&mut self) -> Result<(), ShipError> {
         let built_on = self.unsaved.is_some_and(|arrived| arrived.state) && self.sink.builds_on_checkpoint();
         let now = built_on || self.due().is_some_and(|due| due.is_zero());

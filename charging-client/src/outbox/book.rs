@@ -14,10 +14,34 @@ use super::entry::{self, Entry};
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct OutboxBook {
-    /// Where each request that is not done stands; absent while it is being written.
-    standing: BTreeMap<u64, Option<Position>>,
+    /// Where each request that is not done stands.
+    standing: BTreeMap<u64, Place>,
     /// Marks since the front was last moved.
     marks: u32,
+}
+
+/// Where a request stands in the log.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Durable.
+    At(Position),
+    /// On its way to the disk, behind all that was durable when it was taken.
+    NotBefore(Position),
+}
+
+impl Place {
+    /// Nothing before this is needed for the request.
+    fn earliest(self) -> Position {
+        let (Self::At(position) | Self::NotBefore(position)) = self;
+        position
+    }
+
+    fn durable(self) -> Option<Position> {
+        match self {
+            Self::At(position) => Some(position),
+            Self::NotBefore(_) => None,
+        }
+    }
 }
 
 /// What an outbox holds when it is opened.
@@ -56,7 +80,7 @@ impl OutboxBook {
             match Entry::decode(record.payload) {
                 Some(Entry::Taken { number, request }) => {
                     next_number = next_number.max(number.saturating_add(1));
-                    standing.insert(number, Some(record.position));
+                    standing.insert(number, Place::At(record.position));
                     kept.insert(number, *request);
                 }
                 Some(Entry::Done { number }) => {
@@ -72,16 +96,18 @@ impl OutboxBook {
         Ok((log, Self { standing, marks: 0 }, Loaded { requests, next_number, unreadable }))
     }
 
-    /// A request is taken, for the first time or once more; what is to be written. Not sent before that is durable.
-    pub fn taken(&mut self, number: u64, request: &ChargingRequest) -> Vec<u8> {
-        self.standing.entry(number).or_default();
+    /// A request is taken, for the first time or once more; what is to be written. Not sent before that is durable. `durable`: the
+    /// end of the log, before it is written there.
+    pub fn taken(&mut self, number: u64, request: &ChargingRequest, durable: Position) -> Vec<u8> {
+        // One that is there already is needed until it stands anew.
+        self.standing.entry(number).or_insert(Place::NotBefore(durable));
         entry::taken(number, request)
     }
 
     /// A request is durable here.
     pub fn stands(&mut self, number: u64, position: Position) {
         if let Some(standing) = self.standing.get_mut(&number) {
-            *standing = Some(position);
+            *standing = Place::At(position);
         }
     }
 
@@ -98,20 +124,19 @@ impl OutboxBook {
             return None;
         }
         self.marks = 0;
-        let unwritten = self.standing.values().any(Option::is_none);
-        let front = self.standing.values().flatten().min().copied().unwrap_or(durable);
-        (!unwritten).then_some(front)
+        Some(self.standing.values().map(|place| place.earliest()).min().unwrap_or(durable))
     }
 
     /// The oldest requests, when they hold back a long log: to be taken again under the same numbers.
     pub(super) fn holding_back(&self, durable: Position, longest_log: u64) -> Vec<u64> {
         let far_behind = durable.index().saturating_sub(longest_log);
-        let behind = self.standing.iter().filter(|(_, position)| position.is_some_and(|at| at.index() < far_behind));
+        let behind =
+            self.standing.iter().filter(|(_, place)| place.durable().is_some_and(|at| at.index() < far_behind));
         behind.map(|(number, _)| *number).collect()
     }
 }
 
 /// 0 stands for a request that is not here.
 const FIRST_NUMBER: u64 = 1;
-const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) const MARKS_A_MOVE: u32 = 1_024;

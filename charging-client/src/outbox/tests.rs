@@ -143,6 +143,29 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
     }
 }
 
+/// An outbox in which something is on its way to the disk at any time, as in one that is always busy, is cut all the same.
+#[test]
+fn a_request_on_its_way_does_not_hold_back_the_log() {
+    let storage = FaultStorage::new();
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let large = ChargingRequest { client_state: vec![7; 6_000], ..request(2) };
+    let (sender, receiver) = mpsc::channel();
+    // Two segments go by.
+    for number in 1..=2 * u64::from(MARKS_A_MOVE) {
+        let sender = sender.clone();
+        outbox.take(number, &large, move |result| sender.send((number, result)).expect("heard"));
+        if number > 1 {
+            let (before, result) = receiver.recv().expect("told");
+            outbox.stands(before, result.expect("durable"));
+            outbox.done(before);
+        }
+    }
+    drop(outbox);
+    assert_eq!(storage.content("00000000000000000000.seg"), None, "the first segment is gone");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    assert_eq!(numbers(&loaded), [2 * u64::from(MARKS_A_MOVE)], "the one on its way is there");
+}
+
 const LATE: u64 = 1_000_000;
 
 /// One entry that cannot be read is one request: the others are still owed.

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod directory;
 mod fault;
+mod freeing;
 mod golden;
 mod group;
 mod log;

@@ -116,7 +116,7 @@ impl SimClient {
 
     fn write(&mut self, stage: &mut Stage, number: u64, request: &ChargingRequest, lane: &Lane) -> Result<(), Dead> {
         let Some(outbox) = &mut self.outbox else { return Ok(()) };
-        let payload = outbox.book.taken(number, request);
+        let payload = outbox.book.taken(number, request, outbox.log.durable());
         let position = outbox.log.append(&payload).map_err(|_| Dead)?;
         outbox.writing.push((number, position, lane.clone()));
         if !std::mem::replace(&mut outbox.planned, true) {
