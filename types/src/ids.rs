@@ -12,7 +12,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Arc<str>);
+        pub struct $name(#[serde(deserialize_with = "crate::text::shared")] Arc<str>);
 
         impl $name {
             /// Wraps the text as it is.
@@ -23,6 +23,11 @@ macro_rules! text_id {
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The text for whoever keeps it as text: shared, not copied.
+            pub fn shared_text(&self) -> Arc<str> {
+                Arc::clone(&self.0)
             }
 
             /// True for copies of one another, which share their text. Others may be equal all the same.

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod ids;
 pub mod masked;
 pub mod money;
+pub mod text;
 pub mod time;
 
 pub use cause::{Cause, EndedBy, ReleaseCause, SipStatus, TerminationReason};

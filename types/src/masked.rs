@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// country) and the last two, at most half of the text: `+49301234567` is shown as `+493******67`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Number(Arc<str>);
+pub struct Number(#[serde(deserialize_with = "crate::text::shared")] Arc<str>);
 
 impl Number {
     /// Wraps the text as it is.

@@ -229,8 +229,22 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Code)
+    }
+}
+
+/// Reads a code where it stands: the ledger reads millions.
+struct Code;
+
+impl serde::de::Visitor<'_> for Code {
+    type Value = Currency;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("three capital letters")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Currency, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

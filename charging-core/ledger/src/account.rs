@@ -1,6 +1,7 @@
 //! An account as it is kept, as it is shown, and its movements.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use types::charging::{SubscriberId, SubscriberIdKind};
@@ -123,8 +124,9 @@ pub struct Movement {
     pub kind: MovementKind,
     /// What it did to the balance; a session has one line that grows.
     pub amount: Money,
-    /// The operation id of a top-up or debit, the session id otherwise.
-    pub reference: Box<str>,
+    /// The operation id of a top-up or debit, the session id otherwise; of a session that is kept the same text as its own.
+    #[serde(deserialize_with = "types::text::shared")]
+    pub reference: Arc<str>,
     /// The balance right after `at`.
     pub balance: Money,
 }
@@ -145,7 +147,9 @@ pub enum MovementKind {
 /// Adds a movement, or lets the line of the same session grow; keeps the newest [`HISTORY_LENGTH`].
 pub(crate) fn remember(history: &mut VecDeque<Movement>, movement: Movement) {
     let grows = matches!(movement.kind, MovementKind::Charge | MovementKind::Refund);
-    let earlier = history.iter_mut().find(|line| line.kind == movement.kind && line.reference == movement.reference);
+    let earlier = history
+        .iter_mut()
+        .find(|line| line.kind == movement.kind && is_same_text(&line.reference, &movement.reference));
     if let (true, Some(line)) = (grows, earlier) {
         line.amount += movement.amount;
         line.at = movement.at;
@@ -158,4 +162,37 @@ pub(crate) fn remember(history: &mut VecDeque<Movement>, movement: Movement) {
     // There are millions of these, and few grow: no room for more than is needed.
     history.reserve_exact(1);
     history.push_back(movement);
+}
+
+/// Mostly one is a copy of the other; lines that were read from a snapshot have a text of their own.
+pub(crate) fn is_same_text(one: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_session_grows_whether_they_share_the_text_or_not() {
+        let movement = |reference: &Arc<str>, kind, amount| Movement {
+            at: UtcMs(amount),
+            kind,
+            amount: Money::from_units(amount),
+            reference: Arc::clone(reference),
+            balance: Money::ZERO,
+        };
+        let (kept, equal, other): (Arc<str>, Arc<str>, Arc<str>) = ("s".into(), "s".into(), "t".into());
+        let mut history = VecDeque::new();
+        for (reference, amount) in [(&kept, 1), (&kept, 2), (&equal, 4), (&other, 8)] {
+            remember(&mut history, movement(reference, MovementKind::Charge, amount));
+        }
+        remember(&mut history, movement(&kept, MovementKind::Refund, 16));
+        // An operation is one line, however its id reads.
+        remember(&mut history, movement(&kept, MovementKind::TopUp, 32));
+        remember(&mut history, movement(&equal, MovementKind::TopUp, 64));
+        let lines: Vec<(&str, Money)> = history.iter().map(|line| (&*line.reference, line.amount)).collect();
+        let expected = [("s", 7), ("t", 8), ("s", 16), ("s", 32), ("s", 64)];
+        assert_eq!(lines, expected.map(|(reference, amount)| (reference, Money::from_units(amount))));
+    }
 }

@@ -5,12 +5,13 @@
 //! beside the accounts.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use types::charging::{BalanceAmount, BalanceKind, Service};
 use types::{Currency, Money, UtcMs};
 
-use crate::account::{AccountKey, HISTORY_LENGTH, MovementKind};
+use crate::account::{AccountKey, HISTORY_LENGTH, MovementKind, is_same_text};
 use crate::fingerprint::Fingerprint;
 
 /// The name of the money that every account has.
@@ -171,7 +172,8 @@ pub struct BalanceMovement {
     /// What it did to the balance; a session has one line for each that grows.
     pub amount: BalanceAmount,
     /// The operation id of a top-up or debit, the session id otherwise.
-    pub reference: Box<str>,
+    #[serde(deserialize_with = "types::text::shared")]
+    pub reference: Arc<str>,
     /// The balance right after `at`.
     pub value: BalanceAmount,
 }
@@ -180,7 +182,9 @@ pub struct BalanceMovement {
 pub(crate) fn remember(history: &mut VecDeque<BalanceMovement>, movement: BalanceMovement) {
     let grows = matches!(movement.kind, MovementKind::Charge | MovementKind::Refund);
     let earlier = history.iter_mut().find(|line| {
-        line.kind == movement.kind && line.reference == movement.reference && line.balance_id == movement.balance_id
+        line.kind == movement.kind
+            && is_same_text(&line.reference, &movement.reference)
+            && line.balance_id == movement.balance_id
     });
     if let (true, Some(line)) = (grows, earlier) {
         line.amount = sum(line.amount, movement.amount);

@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::outcome::Receipt;
 use crate::policy::AccountLimits;
 use crate::pricing::RateKey;
-use crate::session::Meter;
+use crate::session::{Meter, Payer};
 
 /// One decided change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +120,9 @@ pub struct SessionOpened {
     pub mode: ChargingMode,
     /// What is sold.
     pub service: Service,
+    /// Where the account is, so that applying does not look for it again. Not in the log: a replay looks.
+    #[serde(skip)]
+    pub payer: Payer,
 }
 
 /// The new state of a session; absolute values, so that only the difference to the old ones moves money.
@@ -148,6 +151,7 @@ pub struct SessionChanged {
     /// True when this settles a pending REAUTHORIZE: the session asked again by itself.
     pub reauthorized: bool,
     /// Replaces the client's state; absent: stays.
+    #[serde(with = "crate::octets::optional")]
     pub client_state: Option<Vec<u8>>,
     /// Groups that are new or changed.
     pub groups: Vec<GroupChange>,

@@ -16,7 +16,7 @@ use types::charging::{
 use types::{Money, UtcMs};
 
 use crate::balance::BalanceTerms;
-use crate::command::{ChangeBalance, CreateAccount};
+use crate::command::{ChangeBalance, Command, CreateAccount};
 
 /// The hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,9 +53,18 @@ impl Fingerprint {
         Self::by_words(|hash| hash_request(hash, request))
     }
 
-    /// Whether it is the one of a request, made by this release or by an earlier one.
-    pub(crate) fn is_of_request(self, request: &ChargingRequest) -> bool {
-        self == Self::of_request(request) || self == Self::of(|hash| hash_request(hash, request))
+    /// Over the chargeable content of the request that a command brings; absent for other commands. For whoever hands commands to
+    /// [`crate::decide_known`]: hashing takes time that the one ledger need not spend.
+    pub fn of_command(command: &Command) -> Option<Self> {
+        match command {
+            Command::Charge(request) => Some(Self::of_request(request)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the one of a request that has `present` in this release; made by this release or by an earlier one.
+    pub(crate) fn is_of_request(self, request: &ChargingRequest, present: Self) -> bool {
+        self == present || self == Self::of(|hash| hash_request(hash, request))
     }
 
     /// Over everything that a new account is opened with; never that of a top-up or debit.
@@ -435,10 +444,15 @@ mod tests {
 
     #[test]
     fn a_copy_is_recognised_by_what_an_earlier_release_stored() {
-        let earlier = Fingerprint::of(|hash| hash_request(hash, &request(60_000)));
-        assert!(earlier.is_of_request(&request(60_000)) && !earlier.is_of_request(&request(60_001)));
-        let now = Fingerprint::of_request(&request(60_000));
-        assert!(now != earlier && now.is_of_request(&request(60_000)) && !now.is_of_request(&request(60_001)));
+        let [asked, other] = [60_000, 60_001].map(request);
+        let [present, of_other] = [&asked, &other].map(Fingerprint::of_request);
+        let earlier = Fingerprint::of(|hash| hash_request(hash, &asked));
+        assert_ne!(present, earlier);
+        for stored in [present, earlier] {
+            assert!(stored.is_of_request(&asked, present) && !stored.is_of_request(&other, of_other));
+        }
+        assert_eq!(Fingerprint::of_command(&Command::Charge(Box::new(asked))), Some(present));
+        assert_eq!(Fingerprint::of_command(&Command::Expire), None);
     }
 
     #[test]

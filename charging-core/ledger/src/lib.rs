@@ -18,6 +18,7 @@ mod few;
 mod fingerprint;
 mod index;
 mod names;
+mod octets;
 mod outcome;
 mod packed;
 mod policy;
@@ -37,11 +38,11 @@ pub use change::{
     SessionOpened, Transferred,
 };
 pub use command::{ChangeBalance, Command, CreateAccount, OpenAccount, Transfer};
-pub use decide::{decide, limits};
+pub use decide::{decide, decide_known, limits};
 pub use fingerprint::Fingerprint;
 pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Refusal};
 pub use packed::{PackError, pack};
 pub use policy::{AccountLimits, DestinationClass, DestinationRule, Limit, LimitsView, Policy, PolicyDenial};
 pub use pricing::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
-pub use session::{Group, MAX_USAGE, Meter};
+pub use session::{Group, MAX_USAGE, Meter, Payer};
 pub use settings::Settings;

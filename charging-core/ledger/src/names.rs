@@ -8,7 +8,7 @@ use types::{AccountId, Number};
 /// The id, then the identities: of each the kind, but for the id, then the length in two octets, then the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Names(Box<[u8]>);
+pub(crate) struct Names(#[serde(with = "crate::octets")] Box<[u8]>);
 
 impl Names {
     pub fn of(id: &AccountId, identities: &[SubscriberId]) -> Self {

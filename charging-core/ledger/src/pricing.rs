@@ -29,8 +29,10 @@ pub struct RateQuery {
     /// What is sold; decides the unit of every usage: milliseconds, octets, or messages and events.
     pub service: Service,
     /// The rating category, such as `call`.
+    #[serde(deserialize_with = "types::text::shared")]
     pub category: Arc<str>,
     /// The rating subject; the account's id unless the request named one.
+    #[serde(deserialize_with = "types::text::shared")]
     pub subject: Arc<str>,
     /// The called party; absent for services that call nobody.
     pub destination: Option<Number>,

@@ -5,6 +5,7 @@ use types::charging::{ChargingMode, Cost, Service, SessionPhase, SessionSummary,
 use types::{ClientId, Currency, Money, SessionId, UtcMs};
 
 use crate::account::AccountKey;
+use crate::few::Few;
 use crate::pricing::RateKey;
 use crate::stored_answer::{StoredAnswer, StoredAnswers};
 
@@ -75,15 +76,17 @@ pub(crate) struct Session {
     /// True when it was closed by our own cut for lack of credit.
     pub cut: bool,
     pub overrun: Money,
-    pub groups: Vec<Group>,
+    /// Of voice always one.
+    pub groups: Few<Group>,
     pub answers: StoredAnswers,
+    #[serde(with = "crate::octets")]
     pub client_state: Box<[u8]>,
 }
 
-/// The number of a session's account, as far as it was looked up since the books were read. Says nothing that the account's key
-/// does not, so all are equal.
+/// The number of a session's account, as far as it was looked up since the books were read. Never written. Says nothing that the
+/// account's key does not, so all are equal.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Payer(pub Option<u32>);
+pub struct Payer(pub(crate) Option<u32>);
 
 impl PartialEq for Payer {
     fn eq(&self, _: &Self) -> bool {
@@ -103,7 +106,7 @@ impl Session {
 
     /// The same of what it has elsewhere.
     pub fn touched_groups(&self) -> u64 {
-        let group = self.groups.first().map_or(0, |group| {
+        let group = self.groups.as_slice().first().map_or(0, |group| {
             group.meter.used ^ group.meter.cost.nanos() as u64 ^ u64::from(group.rate.query.rating_group)
         });
         group ^ self.answers.touched()
@@ -111,7 +114,7 @@ impl Session {
 
     /// The same of the texts of its rates.
     pub fn touched_texts(&self) -> u64 {
-        self.groups.first().map_or(0, |group| {
+        self.groups.as_slice().first().map_or(0, |group| {
             let query = &group.rate.query;
             let of = |text: &str| text.as_bytes().first().copied().map_or(0, u64::from);
             of(&query.category)
@@ -143,7 +146,7 @@ impl Session {
     }
 
     pub fn summary(&self) -> SessionSummary {
-        let first = self.groups.first().map(|group| group.meter).unwrap_or_default();
+        let first = self.groups.as_slice().first().map(|group| group.meter).unwrap_or_default();
         let timed = if self.service == Service::Voice { first } else { Meter::default() };
         SessionSummary {
             session_id: self.id.clone(),

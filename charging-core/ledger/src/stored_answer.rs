@@ -1,6 +1,7 @@
 //! The answers of a session as they are kept for copies of its requests. There are millions, and hardly one is ever asked for: they
 //! are packed into one piece of memory, some 70 octets each, without what their session says already.
 
+use serde::ser::{SerializeSeq as _, SerializeStruct as _, SerializeTuple as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::charging::{ChargingAnswer, Cost, FailureHandling, Notification, ResultCode, UnitAnswer};
 use types::{Money, SessionId};
@@ -48,7 +49,7 @@ struct Rest {
 }
 
 /// As snapshots have it.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Whole {
     request_number: u32,
     fingerprint: Fingerprint,
@@ -156,22 +157,6 @@ impl StoredAnswer<'_> {
     fn rest(&self) -> Rest {
         postcard::from_bytes(self.packed).expect("invariant: packed by this process")
     }
-
-    fn whole(&self) -> Whole {
-        let rest = self.rest();
-        Whole {
-            request_number: self.request_number,
-            fingerprint: self.fingerprint,
-            result_code: rest.result_code,
-            failure_handling: rest.failure_handling,
-            session_failover: rest.session_failover,
-            low_balance: rest.low_balance,
-            units: rest.units,
-            cost: rest.cost,
-            remaining_balance: rest.remaining_balance,
-            notifications: rest.notifications,
-        }
-    }
 }
 
 impl std::fmt::Debug for StoredAnswers {
@@ -182,7 +167,31 @@ impl std::fmt::Debug for StoredAnswers {
 
 impl Serialize for StoredAnswers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.iter().map(|stored| stored.whole()).collect::<Vec<_>>().serialize(serializer)
+        let mut all = serializer.serialize_seq(Some(self.iter().count()))?;
+        self.iter().try_for_each(|stored| all.serialize_element(&stored))?;
+        all.end()
+    }
+}
+
+/// As [`Whole`], whose last part is what is packed, octet for octet.
+impl Serialize for StoredAnswer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut whole = serializer.serialize_struct("Whole", 3)?;
+        whole.serialize_field("request_number", &self.request_number)?;
+        whole.serialize_field("fingerprint", &self.fingerprint)?;
+        whole.serialize_field("packed", &AsTheyAre(self.packed))?;
+        whole.end()
+    }
+}
+
+/// Octets without their number in front.
+struct AsTheyAre<'o>(&'o [u8]);
+
+impl Serialize for AsTheyAre<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut octets = serializer.serialize_tuple(self.0.len())?;
+        self.0.iter().try_for_each(|octet| octets.serialize_element(octet))?;
+        octets.end()
     }
 }
 

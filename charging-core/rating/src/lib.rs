@@ -13,6 +13,7 @@
 //! Times of day are those of the tenant's time zone ([`PlanOptions::tenants`]), UTC unless told otherwise; instants are
 //! UTC everywhere. [`diff()`] compares two plans on sample numbers. The ledger's server adapter calls this crate.
 
+mod ahead;
 mod bindings;
 mod build;
 mod calendar;

@@ -35,6 +35,11 @@ impl Number {
         Self { as_is: plan.trie.longest(number), bare: digits.and_then(|digits| plan.trie.longest(digits)) }
     }
 
+    /// The zones of its longest prefixes.
+    pub(crate) fn zones(&self) -> impl Iterator<Item = u32> {
+        [self.as_is, self.bare].into_iter().flatten().map(|found| found.zone)
+    }
+
     /// The bindings of the longest prefix that a rating plan has a rate for.
     pub(crate) fn bindings<'p>(&self, plan: &Plan, rating_plan: &'p RatingPlan) -> (&'p [Binding], Matched) {
         let longest_in_plan = |longest: Option<Match>, behind_plus| {
@@ -118,7 +123,8 @@ impl<'p> Search<'p> {
     }
 }
 
-fn profile_of<'p>(plan: &Plan, subjects: &'p Subjects, subject: &str) -> Option<(&'p str, &'p Profile)> {
+/// The subject's own profile, or else that of a part of its name where the plan says so, or else that of `*any`.
+pub(crate) fn profile_of<'p>(plan: &Plan, subjects: &'p Subjects, subject: &str) -> Option<(&'p str, &'p Profile)> {
     let exactly = |subject: &str| subjects.get_key_value(subject).map(|(name, profile)| (&**name, profile));
     if let Some(found) = exactly(subject) {
         return Some(found);

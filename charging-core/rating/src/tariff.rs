@@ -108,6 +108,11 @@ impl RatingPlan {
         usize::try_from(zone.checked_sub(*self.zones.first()?)?).ok()
     }
 
+    /// Something of what leads to the bindings of a zone, read for the processor's cache.
+    pub(crate) fn touched(&self, zone: u32) -> u64 {
+        self.place(zone).and_then(|at| self.starts.get(at)).copied().map_or(0, u64::from)
+    }
+
     pub(crate) fn zone(&self, zone: u32) -> Option<&[Binding]> {
         let at = self.place(zone)?;
         let (from, to) = (self.starts.get(at)?, self.starts.get(at + 1)?);

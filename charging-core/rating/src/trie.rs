@@ -41,7 +41,7 @@ struct End {
 
 /// Where to go on after some bytes: an end, a tail or a node, told apart by the highest bits.
 #[derive(Debug, Clone, Copy)]
-struct Slot(u32);
+pub(crate) struct Slot(u32);
 
 enum Place {
     /// No longer prefix begins so; this is the longest.
@@ -105,12 +105,9 @@ impl Trie {
 
     /// The longest prefix of `number`.
     pub(crate) fn longest(&self, number: &str) -> Option<Match> {
+        let head = self.head(number);
         let number = number.as_bytes();
-        let (heads, digits) = match number.split_first() {
-            Some((b'+', behind)) => (&self.heads_behind_plus, behind),
-            _ => (&self.heads, number),
-        };
-        let end = match self.descend(heads.slot(digits).unwrap_or(self.root), number).place() {
+        let end = match self.descend(head, number).place() {
             Place::End(end) => end,
             Place::Tail(at) => {
                 let tail = row(&self.tails, at)?;
@@ -122,6 +119,24 @@ impl Trie {
             }
         };
         self.matched(end)
+    }
+
+    /// Where the first digits of `number` lead.
+    pub(crate) fn head(&self, number: &str) -> Slot {
+        let (heads, digits) = match number.as_bytes().split_first() {
+            Some((b'+', behind)) => (&self.heads_behind_plus, behind),
+            _ => (&self.heads, number.as_bytes()),
+        };
+        heads.slot(digits).unwrap_or(self.root)
+    }
+
+    /// Something of what a slot leads to, read for the processor's cache.
+    pub(crate) fn touched(&self, slot: Slot) -> u64 {
+        match slot.place() {
+            Place::End(at) => row(&self.ends, at).map_or(0, |end| u64::from(end.zone)),
+            Place::Tail(at) => row(&self.tails, at).map_or(0, |tail| u64::from(tail.hit)),
+            Place::Node(at) => row(&self.nodes, at).map_or(0, |node| u64::from(node.here)),
+        }
     }
 
     /// The next shorter prefix.

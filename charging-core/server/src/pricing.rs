@@ -222,7 +222,8 @@ fn is_same(one: &RateKey, other: &RateKey) -> bool {
     (share_texts && one.plan_version == other.plan_version && a.service == b.service) || one == other
 }
 
-fn question(query: &RateQuery) -> Query<'_> {
+/// What a rate was asked for, in the words of the tariff.
+pub(crate) fn question(query: &RateQuery) -> Query<'_> {
     Query {
         service: query.service,
         tenant: query.tenant.as_str(),

@@ -106,11 +106,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let Some(part) = options.part else { return parts::measure(&options.all) };
     // One thread makes all the load of the engine; a server has the threads that it has in production.
     let single = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Without sockets nobody has to look for their events between two commands.
+    let without_sockets = || tokio::runtime::Builder::new_current_thread().enable_time().build();
     match part {
         Part::Fill { place, accounts, money } => parts::tell(&single()?.block_on(core::fill(&place, accounts, money))?),
         Part::Restart { place } => parts::tell(&single()?.block_on(core::restart(&place))?),
         Part::Engine { place, accounts, in_flight, seconds, number } => {
-            parts::tell(&single()?.block_on(engine::run(&place, accounts, in_flight, seconds, number))?)
+            parts::tell(&without_sockets()?.block_on(engine::run(&place, accounts, in_flight, seconds, number))?)
         }
         Part::Serve { place } => {
             let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

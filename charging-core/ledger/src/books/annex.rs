@@ -2,6 +2,7 @@
 //! accounts and sessions, so that the many without it cost nothing.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use types::charging::{BalanceDraw, ChargingAnswer};
@@ -158,7 +159,7 @@ impl Books {
         self.remember_operation(changed.at, number, changed.fingerprint, receipt);
         if amount != 0 {
             let kind = if amount < 0 { MovementKind::Debit } else { MovementKind::TopUp };
-            let (balance_id, reference) = (receipt.balance_id.clone(), receipt.operation_id.clone());
+            let (balance_id, reference) = (receipt.balance_id.clone(), receipt.operation_id.as_ref().into());
             let line = BalanceMovement { at: changed.at, kind, balance_id, amount: receipt.amount, reference, value };
             balance::remember(self.annex.pot_history.entry(number).or_default(), line);
         }
@@ -181,7 +182,7 @@ impl Books {
     pub(super) fn draw(&mut self, drawn: &Drawn) -> Result<(), ApplyError> {
         let unknown = || ApplyError::UnknownSession(drawn.session_id.clone());
         let session = self.sessions.get(&drawn.session_id).ok_or_else(unknown)?;
-        let at = session.updated;
+        let (at, reference) = (session.updated, session.id.shared_text());
         let number = self.payer(session).ok_or(ApplyError::UnknownAccount)?.number;
         let Self { annex, accounts, history, .. } = self;
         let account = usize::try_from(number).ok().and_then(|number| accounts.get_mut(number));
@@ -204,7 +205,7 @@ impl Books {
             }
             if paid != 0 {
                 let kind = if paid < 0 { MovementKind::Refund } else { MovementKind::Charge };
-                let (balance_id, reference) = (pot.id.clone(), drawn.session_id.as_str().into());
+                let (balance_id, reference) = (pot.id.clone(), Arc::clone(&reference));
                 let (amount, value) = (shown(pot.kind, -paid), shown(pot.kind, pot.value));
                 let line = BalanceMovement { at, kind, balance_id, amount, reference, value };
                 balance::remember(annex.pot_history.entry(number).or_default(), line);

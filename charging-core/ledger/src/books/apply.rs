@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use types::charging::{Notification, NotificationKind, SessionPhase, SubscriberIdKind};
 use types::{ClientId, ErrorClass, Money, SessionId, UtcMs};
@@ -11,6 +12,7 @@ use super::by_time::ByTime;
 use super::{Books, Operation};
 use crate::account::{Account, AccountKey, Extra, Movement, MovementKind, remember};
 use crate::change::{AccountCreated, Answered, Change, SessionChanged, SessionOpened, Transferred};
+use crate::few::Few;
 use crate::index::identity_hash;
 use crate::names::Names;
 use crate::session::{Group, Payer, Session};
@@ -152,17 +154,18 @@ impl Books {
         let (number, currency, balance) = (account.number, account.currency, account.balance);
         self.totals.entry(currency).or_default().deposited += receipt.amount;
         let kind = if receipt.amount.is_negative() { MovementKind::Debit } else { MovementKind::TopUp };
-        let reference = receipt.operation_id.clone();
+        let reference = &receipt.operation_id;
         // An account opened without money leaves its key, and moved nothing.
         if !receipt.amount.is_zero() {
-            let movement = Movement { at: *at, kind, amount: receipt.amount, reference: reference.clone(), balance };
+            let movement =
+                Movement { at: *at, kind, amount: receipt.amount, reference: Arc::from(&**reference), balance };
             // Most accounts have one line: room for one.
             let lines = self.history.or_insert_with(number, || VecDeque::with_capacity(1));
             remember(lines, movement);
         }
         self.operations_by_age.insert((*at, number, reference.clone()));
         let operation = Operation { fingerprint: *fingerprint, receipt: receipt.clone() };
-        self.operations.insert((number, reference), operation);
+        self.operations.insert((number, reference.clone()), operation);
         Ok(())
     }
 
@@ -174,7 +177,7 @@ impl Books {
             id: opened.session_id.clone(),
             client_id: self.unsettled_by_client.own(&opened.client_id),
             account: opened.account.clone(),
-            payer: Payer::default(),
+            payer: opened.payer,
             currency: opened.currency,
             mode: opened.mode,
             service: opened.service,
@@ -187,7 +190,7 @@ impl Books {
             terminated_by: None,
             cut: false,
             overrun: Money::ZERO,
-            groups: Vec::new(),
+            groups: Few::default(),
             answers: StoredAnswers::default(),
             client_state: Box::default(),
         };
@@ -224,7 +227,7 @@ impl Books {
             self.index_phase(changed.phase, &id, &client_id, number);
         }
         if let Some(number) = number {
-            self.move_money(number, changed, charged, held);
+            self.move_money(number, id.shared_text(), changed.updated, charged, held);
         }
         let closed = matches!(changed.phase, SessionPhase::Closed | SessionPhase::Denied);
         if closed || changed.reauthorized {
@@ -250,7 +253,7 @@ impl Books {
         }
     }
 
-    fn move_money(&mut self, number: u32, changed: &SessionChanged, charged: Money, held: Money) {
+    fn move_money(&mut self, number: u32, reference: Arc<str>, at: UtcMs, charged: Money, held: Money) {
         let Some(account) = usize::try_from(number).ok().and_then(|number| self.accounts.get_mut(number)) else {
             return;
         };
@@ -262,8 +265,7 @@ impl Books {
         let (currency, balance) = (account.currency, account.balance);
         self.totals.entry(currency).or_default().charged += charged;
         let kind = if charged.is_negative() { MovementKind::Refund } else { MovementKind::Charge };
-        let reference = changed.session_id.as_str().into();
-        let movement = Movement { at: changed.updated, kind, amount: -charged, reference, balance };
+        let movement = Movement { at, kind, amount: -charged, reference, balance };
         remember(self.history.or_insert_with(number, || VecDeque::with_capacity(1)), movement);
     }
 
@@ -356,7 +358,7 @@ fn update_session(session: &mut Session, changed: &SessionChanged) {
         session.client_state = state.clone().into();
     }
     for change in &changed.groups {
-        let known = session.groups.iter_mut().find(|kept| is_same_group(kept, change));
+        let known = session.groups.as_mut_slice().iter_mut().find(|kept| is_same_group(kept, change));
         match (known, &change.rate) {
             (Some(group), rate) => {
                 group.meter = change.meter;
@@ -365,7 +367,6 @@ fn update_session(session: &mut Session, changed: &SessionChanged) {
                 }
             }
             (None, Some(rate)) => {
-                session.groups.reserve_exact(1);
                 session.groups.push(Group {
                     rating_group: change.rating_group,
                     service_identifier: change.service_identifier,

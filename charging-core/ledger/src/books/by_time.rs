@@ -66,15 +66,6 @@ impl ByTime {
         self.count
     }
 
-    /// Keeps what `kept` gives for each id: the same text in another place.
-    pub fn share(&mut self, kept: impl Fn(&SessionId) -> Option<SessionId>) {
-        for session_id in self.times.values_mut().flat_map(Few::as_mut_slice) {
-            if let Some(kept) = kept(session_id) {
-                *session_id = kept;
-            }
-        }
-    }
-
     fn pairs(&self) -> Vec<(UtcMs, &SessionId)> {
         let mut pairs = Vec::with_capacity(self.count);
         for (at, sessions) in &self.times {

@@ -21,6 +21,7 @@ use crate::balance::BalanceView;
 use crate::fingerprint::Fingerprint;
 use crate::index::{IdentityIndex, identity_hash};
 use crate::outcome::Receipt;
+use crate::pricing::RateKey;
 use crate::session::Session;
 
 // Maps by ids: hashed with a seed of the process, as ids may come from callers, and quickly, as every request asks several times.
@@ -123,7 +124,12 @@ impl Books {
 
     /// What a session was rated with and where it stands, by rating group; empty for an unknown session.
     pub fn groups_of(&self, session_id: &SessionId) -> Vec<crate::session::Group> {
-        self.sessions.get(session_id).map(|session| session.groups.clone()).unwrap_or_default()
+        self.sessions.get(session_id).map(|session| session.groups.as_slice().to_vec()).unwrap_or_default()
+    }
+
+    /// What the first group of a session is rated with; absent for sessions without groups and unknown ones.
+    pub fn first_rate(&self, session_id: &SessionId) -> Option<&RateKey> {
+        self.kept(session_id)?.groups.as_slice().first().map(|group| &group.rate)
     }
 
     /// The payer of a session.
@@ -175,7 +181,7 @@ impl Books {
 
     /// The tariff plan versions that kept sessions were rated with, each once: they must stay available.
     pub fn plan_versions(&self) -> impl Iterator<Item = u128> {
-        let rated = self.sessions.values().flat_map(|session| &session.groups);
+        let rated = self.sessions.values().flat_map(|session| session.groups.iter());
         rated.map(|group| group.rate.plan_version).collect::<BTreeSet<u128>>().into_iter()
     }
 

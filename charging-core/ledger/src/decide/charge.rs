@@ -30,7 +30,7 @@ fn known(turn: &Turn<'_>, request: &ChargingRequest, session: &Session) -> Decis
         return refuse(turn, request, Denial::WrongClient);
     }
     if let Some(stored) = session.answer(request.request_number) {
-        if !stored.fingerprint.is_of_request(request) {
+        if !stored.fingerprint.is_of_request(request, turn.fingerprint_of(request)) {
             return refuse(turn, request, Denial::KeyReused);
         }
         let answer = turn.books.detailed(stored.restore(&session.id));

@@ -23,12 +23,13 @@ mod sheet;
 mod sweep;
 mod wallet;
 
-use types::charging::{Notification, NotificationKind};
+use types::charging::{ChargingRequest, Notification, NotificationKind};
 use types::{ReleaseCause, SessionId, UtcMs};
 
 use crate::books::Books;
 use crate::change::Change;
 use crate::command::Command;
+use crate::fingerprint::Fingerprint;
 use crate::outcome::{Decision, Outcome, Refusal};
 use crate::pricing::Pricing;
 use crate::session::Session;
@@ -40,7 +41,19 @@ pub(crate) use wallet::drawn;
 /// Decides one command at `now`, the ledger's own wall clock. The caller stores `changes`, applies them to the same
 /// books before the next decision, and only then gives the outcome to whoever asked.
 pub fn decide(books: &Books, pricing: &dyn Pricing, settings: &Settings, command: &Command, now: UtcMs) -> Decision {
-    let turn = Turn { books, pricing, settings, now };
+    decide_known(books, pricing, settings, command, None, now)
+}
+
+/// The same where [`Fingerprint::of_command`] of the command is known already; absent: it is made here when it is needed.
+pub fn decide_known(
+    books: &Books,
+    pricing: &dyn Pricing,
+    settings: &Settings,
+    command: &Command,
+    fingerprint: Option<Fingerprint>,
+    now: UtcMs,
+) -> Decision {
+    let turn = Turn { books, pricing, settings, fingerprint, now };
     match command {
         Command::Charge(request) => charge::charge(&turn, request),
         Command::CreateAccount(create) => account::create(&turn, create),
@@ -65,10 +78,17 @@ struct Turn<'a> {
     books: &'a Books,
     pricing: &'a dyn Pricing,
     settings: &'a Settings,
+    /// Of the request that is decided, as far as it is known.
+    fingerprint: Option<Fingerprint>,
     now: UtcMs,
 }
 
 impl Turn<'_> {
+    /// Of the request that is decided.
+    fn fingerprint_of(&self, request: &ChargingRequest) -> Fingerprint {
+        self.fingerprint.unwrap_or_else(|| Fingerprint::of_request(request))
+    }
+
     /// Tells the clients of `sessions` to report now, because credit became available. Those that got all they
     /// asked for are left alone.
     fn reauthorize<'s>(&self, sessions: impl Iterator<Item = &'s Session>) -> Vec<Change> {

@@ -6,7 +6,7 @@ use types::charging::{
     ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode, Service,
     SessionPhase, UnitAnswer,
 };
-use types::{AccountId, Currency, Money, ReleaseCause, SessionId, UtcMs};
+use types::{AccountId, Money, ReleaseCause, SessionId, UtcMs};
 
 use super::Turn;
 use super::rules::Rules;
@@ -14,9 +14,8 @@ use super::sheet::{Grant, Sheet};
 use crate::account::{Account, AccountKey};
 use crate::books::{is_replaced, is_settled};
 use crate::change::{AnswerDetailed, Answered, Change, Drawn, SessionChanged, SessionOpened};
-use crate::fingerprint::Fingerprint;
 use crate::outcome::{Charged, Decision, Denial, Outcome};
-use crate::session::{Session, express};
+use crate::session::{Payer, Session, express};
 
 /// What became of one unit entry of a request.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +55,7 @@ impl Paper<'_> {
                 id: AccountId::new(Arc::clone(subject)),
             });
             let key = key.unwrap_or_else(|| self.turn.books.key_of(account));
-            changes.push(opened(request, Some((key, account.currency))));
+            changes.push(opened(request, Some((account, key))));
         }
         let changed = self.session_changed();
         let closed = matches!(changed.phase, SessionPhase::Closed | SessionPhase::Denied);
@@ -83,7 +82,7 @@ impl Paper<'_> {
         changes.extend(told);
         let answer = self.answer(notifications);
         let denial = self.lines.iter().find_map(|line| line.denial);
-        written(request, answer, denial, changes)
+        written(&self.turn, request, answer, denial, changes)
     }
 
     fn session_changed(&self) -> SessionChanged {
@@ -197,7 +196,7 @@ pub(super) fn deny(
         client_state: (!request.client_state.is_empty()).then(|| request.client_state.clone()),
         groups: Vec::new(),
     };
-    let payer = account.map(|account| (turn.books.key_of(account), account.currency));
+    let payer = account.map(|account| (account, turn.books.key_of(account)));
     let changes = vec![opened(request, payer), Change::SessionChanged(Box::new(changed))];
     let mut answer = blank(turn, request, denial.result_code(), notifications(turn, request, &[], |_| false));
     let unit = |at: usize| {
@@ -210,7 +209,7 @@ pub(super) fn deny(
     answer.release_cause = denial.release_cause();
     answer.low_balance = denial == Denial::CreditLimitReached
         || account.zip(remaining).is_some_and(|(account, remaining)| is_low(account, remaining));
-    written(request, answer, Some(denial), changes)
+    written(turn, request, answer, Some(denial), changes)
 }
 
 /// An answer without units or money.
@@ -250,26 +249,28 @@ fn is_low(account: &Account, remaining: Money) -> bool {
     account.low_balance_limit().is_some_and(|limit| remaining < limit)
 }
 
-fn opened(request: &ChargingRequest, payer: Option<(AccountKey, Currency)>) -> Change {
-    let (account, currency) = payer.unzip();
+fn opened(request: &ChargingRequest, payer: Option<(&Account, AccountKey)>) -> Change {
+    let (payer, account) = payer.unzip();
     Change::SessionOpened(Box::new(SessionOpened {
         session_id: request.session_id.clone(),
         client_id: request.client_id.clone(),
         account,
-        currency,
+        currency: payer.map(|payer| payer.currency),
         mode: request.charging_mode,
         service: request.service,
+        payer: Payer(payer.map(|payer| payer.number)),
     }))
 }
 
 /// The decision with its answer stored under the key.
 fn written(
+    turn: &Turn<'_>,
     request: &ChargingRequest,
     answer: ChargingAnswer,
     denial: Option<Denial>,
     mut changes: Vec<Change>,
 ) -> Decision {
-    let fingerprint = Fingerprint::of_request(request);
+    let fingerprint = turn.fingerprint_of(request);
     let (release_cause, drawn) = (answer.release_cause, answer.drawn.clone());
     // The log has the answer as the first format knows it, and the rest after it.
     changes.push(Change::Answered(Box::new(Answered { fingerprint, answer: answer.clone() })));

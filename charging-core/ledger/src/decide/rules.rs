@@ -200,7 +200,7 @@ pub fn limits(
     key: &AccountKey,
     now: UtcMs,
 ) -> Option<LimitsView> {
-    let turn = Turn { books, pricing, settings, now };
+    let turn = Turn { books, pricing, settings, fingerprint: None, now };
     let account = books.account_at(key)?;
     let own = books.own_limits(account.number).cloned().unwrap_or_default();
     Some(Rules::of(&turn, account).view(&own))

@@ -2,7 +2,8 @@
 //! changes, as recovery does, and must stay equal.
 
 use ledger::{
-    AccountKey, Books, Change, Charged, Command, CreateAccount, Decision, Outcome, Settings, Transfer, decide,
+    AccountKey, Books, Change, Charged, Command, CreateAccount, Decision, Fingerprint, Outcome, Settings, Transfer,
+    decide, decide_known,
 };
 use types::charging::{
     ChargingAnswer, ChargingMode, ChargingRequest, NotificationKind, Operation, ResultCode, Service, SubscriberId,
@@ -68,8 +69,13 @@ impl Desk {
         }
     }
 
+    /// Decides; whether the caller brings the fingerprint makes no difference.
     pub fn decide(&self, command: &Command) -> Decision {
-        decide(&self.books, &self.tariff, &self.settings, command, self.now)
+        let decision = decide(&self.books, &self.tariff, &self.settings, command, self.now);
+        let fingerprint = Fingerprint::of_command(command);
+        let known = decide_known(&self.books, &self.tariff, &self.settings, command, fingerprint, self.now);
+        assert_eq!(known, decision, "{command:?}");
+        decision
     }
 
     /// Decides, applies, audits.

@@ -46,6 +46,18 @@ fn recorded(format: &str, name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// What the recorded changes of a format lead to, one by one.
+fn replayed(format: &str) -> Books {
+    let (mut books, recorded) = (Books::new(), recorded(format, "changes.postcard"));
+    let mut rest = recorded.as_slice();
+    while !rest.is_empty() {
+        let (change, after): (Change, _) = postcard::take_from_bytes(rest).unwrap_or_else(|error| panic!("{error}"));
+        books.apply(&change).unwrap_or_else(|error| panic!("{error}"));
+        rest = after;
+    }
+    books
+}
+
 #[test]
 fn changes_of_format_1_are_read_for_ever() {
     let bytes = recorded("1", "changes.postcard");
@@ -85,15 +97,7 @@ fn the_present_format_is_written_and_read_as_recorded() {
     assert!(recorded("2", "changes.postcard") == changes, "this release writes another log than the recorded one");
     let read: Books = postcard::from_bytes(&recorded("2", "books.postcard")).unwrap_or_else(|error| panic!("{error}"));
     assert!(read == desk.books);
-    let mut replayed = Books::new();
-    let recorded = recorded("2", "changes.postcard");
-    let mut rest = recorded.as_slice();
-    while !rest.is_empty() {
-        let (change, after): (Change, _) = postcard::take_from_bytes(rest).unwrap_or_else(|error| panic!("{error}"));
-        replayed.apply(&change).unwrap_or_else(|error| panic!("{error}"));
-        rest = after;
-    }
-    assert!(replayed == read);
+    assert!(replayed("2") == read);
     let minutes = read.balances(&key("a")).into_iter().map(|one| (one.value, one.held)).collect::<Vec<_>>();
     assert_eq!(minutes, [(BalanceAmount::Units(35_000), BalanceAmount::Units(35_000))]);
 }
@@ -117,12 +121,5 @@ fn requests_that_an_earlier_release_answered_are_known_again() {
     let other = desk.charge(&update("talk", 1, 25_001, 30));
     assert_eq!((other.replayed, other.denial), (false, Some(ledger::Denial::KeyReused)));
     assert!(desk.books == read, "nothing changed");
-    let (mut replayed, recorded) = (Books::new(), recorded("2-fnv", "changes.postcard"));
-    let mut rest = recorded.as_slice();
-    while !rest.is_empty() {
-        let (change, after): (Change, _) = postcard::take_from_bytes(rest).unwrap_or_else(|error| panic!("{error}"));
-        replayed.apply(&change).unwrap_or_else(|error| panic!("{error}"));
-        rest = after;
-    }
-    assert!(replayed == read);
+    assert!(replayed("2-fnv") == read);
 }

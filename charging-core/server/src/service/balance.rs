@@ -1,5 +1,7 @@
 //! Balances beside the account's own money, and their histories, to and from the wire.
 
+use std::sync::Arc;
+
 use charging_proto::convert;
 use charging_proto::v1;
 use charging_proto::v1::{BalanceAmount, BalanceKind, HistoryEntry, HistoryKind};
@@ -98,7 +100,7 @@ fn entry(
     kind: MovementKind,
     balance_id: Box<str>,
     (change, value_after): (Option<BalanceAmount>, Option<BalanceAmount>),
-    reference: Box<str>,
+    reference: Arc<str>,
 ) -> HistoryEntry {
     let by_operator = matches!(kind, MovementKind::TopUp | MovementKind::Debit);
     let kind = match kind {
@@ -107,7 +109,7 @@ fn entry(
         MovementKind::Charge => HistoryKind::Charge,
         MovementKind::Refund => HistoryKind::Refund,
     };
-    let reference = String::from(reference);
+    let reference = reference.to_string();
     let (request_id, session_id) = if by_operator { (Some(reference), None) } else { (None, Some(reference)) };
     HistoryEntry {
         time: at.0,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger::{AHEAD, About, Books, Command, Outcome, Settings, decide};
+use ledger::{AHEAD, Books, Command, Fingerprint, Outcome, Settings, decide_known};
 use metrics::{Counter, Gauge, counter, gauge};
 use segment_log::Position;
 use tracing::{error, info, warn};
@@ -15,7 +15,7 @@ use types::UtcMs;
 use super::schedule::Schedule;
 use super::tariff_notices::TariffNotices;
 use super::writer::{self, Batch, Word, Writer};
-use super::{CoreError, Decided, Request, durable, snapshot};
+use super::{CoreError, Decided, Request, ahead, durable, snapshot};
 use crate::metric::names;
 use crate::pricing::TariffPricing;
 
@@ -86,7 +86,7 @@ impl LedgerThread {
                 if next.is_empty() {
                     break;
                 }
-                self.books.look_ahead(next.iter().filter_map(about));
+                ahead::look_ahead(&self.books, &self.pricing, &next);
                 for request in next.drain(..) {
                     stop = stop || self.take(request, &mut batch);
                 }
@@ -129,8 +129,8 @@ impl LedgerThread {
     fn take(&mut self, request: Request, batch: &mut Batch) -> bool {
         self.waiting.fetch_sub(usize::from(counted(&request)), Ordering::Relaxed);
         match request {
-            Request::Decide { command, reply } => {
-                let outcome = self.decide(&command, batch);
+            Request::Decide { command, fingerprint, reply } => {
+                let outcome = self.decide(&command, fingerprint, batch);
                 if let Ok(outcome) = &outcome {
                     self.count(outcome);
                 }
@@ -153,11 +153,12 @@ impl LedgerThread {
         false
     }
 
-    fn decide(&mut self, command: &Command, batch: &mut Batch) -> Decided {
+    fn decide(&mut self, command: &Command, fingerprint: Option<Fingerprint>, batch: &mut Batch) -> Decided {
         loop {
             self.go_back(batch);
             let tariffs = self.pricing.hold();
-            let decision = decide(&self.books, &tariffs.pricing(), &self.settings, command, utc_now());
+            let decision =
+                decide_known(&self.books, &tariffs.pricing(), &self.settings, command, fingerprint, utc_now());
             drop(tariffs);
             if !decision.changes.is_empty() {
                 if self.is_full() {
@@ -193,7 +194,7 @@ impl LedgerThread {
         let due = self.books.next_deadline().is_some_and(|deadline| deadline <= utc_now());
         let mut more = !self.is_full() && (due || self.sweep_due());
         while more && !batch.is_full() {
-            match self.decide(&Command::Expire, batch) {
+            match self.decide(&Command::Expire, None, batch) {
                 Ok(Outcome::Swept { expired, more: again }) => {
                     if let Some(session_id) = expired {
                         counter!(names::EXPIRED).increment(1);
@@ -215,7 +216,7 @@ impl LedgerThread {
             return;
         }
         let Some(command) = self.tariff_notices.next(&self.pricing.tariffs, &self.books, utc_now()) else { return };
-        if let Err(error) = self.decide(&command, batch) {
+        if let Err(error) = self.decide(&command, None, batch) {
             // They report by themselves before long.
             warn!(error = &error as &dyn std::error::Error, "clients were not told of the tariff that came in force");
         }
@@ -330,14 +331,6 @@ fn tell(requests: &SyncSender<Request>, position: Position, stopping: &AtomicBoo
 pub(super) fn stop_process(error: &(dyn std::error::Error + 'static)) -> ! {
     error!(error, "the ledger's disk failed: stopping the process; it recovers from its log");
     std::process::abort();
-}
-
-/// What a charging request is about.
-fn about(request: &Request) -> Option<About<'_>> {
-    match request {
-        Request::Decide { command: Command::Charge(charge), .. } => Some(About::request(charge)),
-        _ => None,
-    }
 }
 
 fn counted(request: &Request) -> bool {

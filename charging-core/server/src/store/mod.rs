@@ -5,6 +5,7 @@
 //! decided. Batches grow with the load by themselves. A failed fsync ends the process; a disk without room takes the batch back
 //! and all that were decided on top of it, and the books are read again from what is durable.
 
+mod ahead;
 mod durable;
 pub(crate) mod entry;
 mod hub;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use ledger::{AccountKey, Books, Command, LimitsView, Outcome, Settings};
+use ledger::{AccountKey, Books, Command, Fingerprint, LimitsView, Outcome, Settings};
 use metrics::counter;
 use segment_log::{DirStorage, Storage};
 use tokio::sync::oneshot;
@@ -155,6 +156,8 @@ pub(crate) type Decided = Result<Outcome, CoreError>;
 enum Request {
     Decide {
         command: Command,
+        /// Of the request in it, made by whoever asks: many do at once, and one decides.
+        fingerprint: Option<Fingerprint>,
         reply: Reply,
     },
     Query(Query),
@@ -252,13 +255,15 @@ impl Core {
     /// Decides one command. The outcome is durable when this returns.
     pub async fn decide(&self, command: Command) -> Result<Outcome, CoreError> {
         let (reply, outcome) = oneshot::channel();
-        self.ask(Request::Decide { command, reply: Reply::alone(reply) })?;
+        let fingerprint = Fingerprint::of_command(&command);
+        self.ask(Request::Decide { command, fingerprint, reply: Reply::alone(reply) })?;
         outcome.await.unwrap_or(Err(CoreError::Stopped))
     }
 
     /// The same for those who do not wait for each command: `reply` is always told, at once when the command is not taken.
     pub(crate) fn submit(&self, command: Command, reply: Reply) {
-        if let Err(back) = self.offer(Request::Decide { command, reply })
+        let fingerprint = Fingerprint::of_command(&command);
+        if let Err(back) = self.offer(Request::Decide { command, fingerprint, reply })
             && let (Request::Decide { reply, .. }, error) = *back
         {
             reply.tell(Err(error));

@@ -4,7 +4,7 @@
 //! never waits for one. Costs a second copy of the books in memory while it runs.
 //!
 //! The last two are kept, and the log reaches back to the older one: a newest snapshot that the disk has damaged costs a
-//! longer start and nothing else.
+//! longer start and nothing else. Until the log has been cut, it has everything: then no snapshot is needed at all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,8 @@ pub(crate) struct Kept {
     is_newest: bool,
 }
 
-/// The newest snapshot that can be read; empty books at 0 without one.
+/// The newest snapshot that can be read; empty books at 0 where there is none, or where none can be read and the log has everything
+/// that ever was.
 pub(crate) fn read(storage: &dyn Storage) -> Result<Kept, CoreError> {
     let damage = match read_named(storage, NEWEST) {
         Ok(Some(kept)) => return Ok(kept),
@@ -55,11 +56,32 @@ pub(crate) fn read(storage: &dyn Storage) -> Result<Kept, CoreError> {
             );
             Ok(kept)
         }
-        (_, Some(damage)) => Err(damage),
-        (Ok(None), None) => {
-            Ok(Kept { books: Books::new(), at: Position::ZERO, content: None, octets: 0, is_newest: false })
-        }
+        (Ok(None) | Err(CoreError::Store(Error::Corrupt { .. })), Some(damage)) => without_any(storage, damage),
+        (Err(damage @ CoreError::Store(Error::Corrupt { .. })), None) => without_any(storage, damage),
+        (Err(_), Some(damage)) => Err(damage),
+        (Ok(None), None) => Ok(Kept::none()),
         (Err(error), None) => Err(error),
+    }
+}
+
+/// Nothing yet, where every snapshot is damaged and the log begins with the first record there ever was; otherwise the damage.
+fn without_any(storage: &dyn Storage, damage: CoreError) -> Result<Kept, CoreError> {
+    let first = segment_log::segments(storage)?.into_iter().next().map(|segment| segment.first);
+    if first != Some(Position::ZERO) {
+        return Err(damage);
+    }
+    let error = &damage as &dyn std::error::Error;
+    error!(
+        error,
+        "no ledger snapshot is good, and the log has everything: going on from the log alone, nothing is lost; check the disk"
+    );
+    Ok(Kept::none())
+}
+
+impl Kept {
+    /// Before the first snapshot.
+    fn none() -> Self {
+        Self { books: Books::new(), at: Position::ZERO, content: None, octets: 0, is_newest: false }
     }
 }
 
@@ -99,7 +121,7 @@ pub(super) fn make(
     until: Position,
     stopping: &AtomicBool,
 ) -> Result<Option<Made>, CoreError> {
-    let Kept { mut books, at: from, is_newest, .. } = read(&**storage)?;
+    let Kept { mut books, at: from, is_newest, octets: mut room, .. } = read(&**storage)?;
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
     let mut some = recovery::Chunk::with_capacity(AHEAD);
@@ -110,6 +132,7 @@ pub(super) fn make(
             return Ok(None);
         }
         let position = record.position.index();
+        room += octets_of(record.payload);
         some.push((position, entry::decode(position, record.payload)?));
         at = record.position.next();
         if some.len() >= AHEAD {
@@ -119,7 +142,9 @@ pub(super) fn make(
     }
     recovery::apply(&mut books, &some)?;
     let fault = |error: ledger::PackError| CoreError::Snapshot { reason: error.to_string() };
-    let mut content = vec![VERSION];
+    // All the room at once, as far as it can be told: growing would copy everything again and again.
+    let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
+    content.push(VERSION);
     pack(&(at.index(), &books), &mut content).map_err(fault)?;
     write_snapshot(&**storage, NEXT, &content)?;
     let rename = |from: &str, to: &str| {

@@ -364,7 +364,7 @@ impl Word {
 
 const GONE: &str = "invariant: the log's thread lives as long as the ledger's";
 /// Syncs for fewer commands cost more processor time than deciding them.
-const WORTH_A_SYNC: u32 = 64;
+const WORTH_A_SYNC: u32 = 96;
 const MAX_COMMANDS: u32 = 4096;
 /// Those that were not decided included.
 const MAX_OUTCOMES: usize = 4096;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use charging_server::{DurableBooks, SEGMENT_BYTES, TariffConfig, TariffPricing, Tariffs};
+use charging_server::{CoreError, DurableBooks, SEGMENT_BYTES, TariffConfig, TariffPricing, Tariffs};
 use ledger::{Books, Command, CreateAccount, Outcome, Settings, Transfer};
-use segment_log::Storage;
 use segment_log::fault::{Crash, FaultStorage};
+use segment_log::{Error, Storage};
 use types::{Money, UtcMs};
 
 use crate::rig::{key, write_tariff};
@@ -138,6 +138,48 @@ fn a_damaged_snapshot_costs_nothing_while_there_is_the_one_before_it() {
         }
     }
     assert!(cut >= 2 && segments(&desk.disk).len() > 3, "the log is cut, and between snapshots there are segments");
+}
+
+/// Until the log is cut for the first time it has every change there ever was: snapshots are needed no more than an index is.
+#[test]
+fn a_damaged_first_snapshot_costs_nothing_while_the_log_has_everything() {
+    let mut desk = Desk::in_segments(4096);
+    desk.account();
+    // What is there after a crash when the disk has damaged these snapshots, too.
+    let opened = |desk: &Desk, damaged: &[&str]| {
+        let disk = desk.disk.fork();
+        disk.crash(Crash::DropUnsynced);
+        damaged.iter().for_each(|name| assert!(disk.flip(name, 30, 1), "{name}"));
+        DurableBooks::open(Arc::new(disk), 4096)
+    };
+    let recovers = |desk: &Desk, damaged: &[&str]| {
+        let recovered = opened(desk, damaged).expect("from the log");
+        assert_eq!(recovered.books(), desk.store.books());
+        recovered
+    };
+    let both = ["books", "books.previous"];
+    for number in 0..300 {
+        desk.top_up(number);
+        assert!(desk.store.commit().expect("a good disk"));
+        match number {
+            20 => desk.store.snapshot().expect("a snapshot"),
+            40 => {
+                let mut recovered = recovers(&desk, &both[..1]);
+                // The damaged one is replaced by a good one.
+                recovered.snapshot().expect("a snapshot");
+                assert!(!recovered.is_snapshot_due(1, 0));
+                desk.store.snapshot().expect("a snapshot");
+                assert_eq!(segments(&desk.disk)[0], 0, "both fit into what the log still has");
+            }
+            60 => drop(recovers(&desk, &both)),
+            200 | 280 => desk.store.snapshot().expect("a snapshot"),
+            _ => {}
+        }
+    }
+    assert!(segments(&desk.disk)[0] > 0, "the log is cut");
+    recovers(&desk, &both[..1]);
+    let refused = opened(&desk, &both).expect_err("what was before the log's begin is nowhere");
+    assert!(matches!(refused, CoreError::Store(Error::Corrupt { .. })), "{refused}");
 }
 
 /// The positions at which the segments of the log begin.

@@ -53,6 +53,12 @@ impl Place {
         Core::start(&self.data(), &self.config)
     }
 
+    /// [`Place::start`] with new segments of the log this large, in octets.
+    pub fn start_in_segments(&self, segment_bytes: u64) -> Core {
+        let storage = Arc::new(segment_log::DirStorage::create_dir(self.ledger()).expect("a folder"));
+        Core::start_on(storage, segment_bytes, &self.data(), &self.config).expect("a core")
+    }
+
     pub fn start_on(&self, storage: impl Storage + 'static) -> Result<Core, CoreError> {
         std::fs::create_dir_all(self.data()).expect("a folder");
         Core::start_on(Arc::new(storage), self.segment_bytes, &self.data(), &self.config)

@@ -124,9 +124,23 @@ async fn a_damaged_newest_snapshot_costs_nothing_but_a_longer_start() {
     })
     .await;
     core.stop();
-    // Both: only a backup helps, and that is what it says.
-    flip(&place.ledger().join("books"), 40);
-    flip(&place.ledger().join("books.previous"), 40);
+    let flip_both = || ["books", "books.previous"].map(|name| flip(&place.ledger().join(name), 40));
+    // Both, and the log has everything from its begin.
+    flip_both();
+    let report = upkeep::verify(&place.data(), &mut quiet).expect("a report");
+    assert!(!report.is_whole() && report.is_recoverable(), "{report:?}");
+    let first = segments(&place).first().cloned();
+    let core = place.start_in_segments(4096);
+    crate::rig::eventually("the log is cut", || async {
+        core.decide(top_up("a", &format!("cut {}", now().0), "1")).await.expect("decided");
+        segments(&place).first().cloned() != first
+    })
+    .await;
+    core.stop();
+    // Both, and it has not: only a backup helps, and that is what it says.
+    flip_both();
+    let report = upkeep::verify(&place.data(), &mut quiet).expect("a report");
+    assert!(!report.is_recoverable(), "{report:?}");
     let text = place.refusal();
     assert!(text.contains("books") && text.contains("restore it from a backup"), "{text}");
 }
