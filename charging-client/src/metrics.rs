@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use segment_log::SyncWatch;
+
 /// A number that only this crate changes.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -48,6 +50,8 @@ pub struct ClientMetrics {
     pub requests_recovered: Count,
     /// Requests that the outbox did not take: INITIAL and EVENT were refused, UPDATE and TERMINATION sent all the same.
     pub outbox_failures: Count,
+    /// Hears how long the outbox's disk takes for each batch of requests.
+    pub outbox_syncs: SyncWatch,
     /// Notifications handed on.
     pub notifications: Count,
     /// Subscriptions to notifications that were made, the first one included.

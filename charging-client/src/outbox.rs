@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use segment_log::{DirStorage, GroupCommit, GroupCommitOptions, Position, Storage};
+use segment_log::{DirStorage, GroupCommit, GroupCommitOptions, Position, Storage, SyncWatch};
 use types::charging::ChargingRequest;
 
 pub use book::{Kept, Loaded, OutboxBook};
@@ -43,14 +43,18 @@ impl Outbox {
     }
 
     /// Opens it. A request that comes alone is written at once; those that come within `sync_interval`, and the marks of what is done,
-    /// share the disk's work.
+    /// share the disk's work; `syncs` hears how long that takes.
     ///
     /// # Errors
     /// What is wrong with the files; [`segment_log::Error`] says the remedy.
-    pub(crate) fn open(storage: Arc<dyn Storage>, sync_interval: Duration) -> Result<(Self, Loaded), OutboxError> {
+    pub(crate) fn open(
+        storage: Arc<dyn Storage>,
+        sync_interval: Duration,
+        syncs: SyncWatch,
+    ) -> Result<(Self, Loaded), OutboxError> {
         let (log, book, loaded) = OutboxBook::open(storage)?;
         let bounds = GroupCommitOptions { queue_records: QUEUED, sync_interval, ..Default::default() };
-        let log = GroupCommit::start(log, bounds)?;
+        let log = GroupCommit::start_watched(log, bounds, syncs)?;
         Ok((Self { log, book }, loaded))
     }
 

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::log::Log;
 use crate::position::Position;
 use crate::storage::Operation;
+use crate::watch::SyncWatch;
 
 /// Bounds of a writer's queue. The batch being written is not counted, so up to twice as much is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,7 @@ struct Shared {
     room: Condvar,
     durable: AtomicU64,
     options: GroupCommitOptions,
+    watch: SyncWatch,
 }
 
 /// The writer. Share it by `Arc`; [`GroupCommit::close`] or the last drop drains the queue and ends the thread.
@@ -120,6 +122,14 @@ impl GroupCommit {
     /// # Errors
     /// [`Error::OptionOutOfRange`]; [`Error::Io`] when no thread can be started.
     pub fn start(log: Log, options: GroupCommitOptions) -> Result<Self, Error> {
+        Self::start_watched(log, options, SyncWatch::default())
+    }
+
+    /// The same, and `watch` hears how long each batch takes.
+    ///
+    /// # Errors
+    /// As [`GroupCommit::start`].
+    pub fn start_watched(log: Log, options: GroupCommitOptions, watch: SyncWatch) -> Result<Self, Error> {
         for (option, value) in [("queue_records", options.queue_records), ("queue_bytes", options.queue_bytes)] {
             if value == 0 {
                 return Err(Error::out_of_range(option, value, 1, usize::MAX));
@@ -132,6 +142,7 @@ impl GroupCommit {
             room: Condvar::new(),
             durable: AtomicU64::new(log.durable().index()),
             options,
+            watch,
         });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -442,9 +453,13 @@ impl Batch<'_> {
 
     /// One write, one sync, then the answers in order.
     fn flush(&mut self) {
+        let begun = (self.log.pending_records() > 0).then(Instant::now);
         let committed = self.log.commit();
         match &committed {
-            Ok(durable) => self.shared.durable.store(durable.index(), Ordering::Release),
+            Ok(durable) => {
+                self.shared.durable.store(durable.index(), Ordering::Release);
+                begun.into_iter().for_each(|begun| self.shared.watch.tell(begun.elapsed()));
+            }
             Err(error @ Error::Poisoned { .. }) => self.shared.stop(error.clone()),
             Err(_) => {}
         }

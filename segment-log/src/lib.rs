@@ -53,6 +53,7 @@ mod segment;
 mod snapshot;
 mod storage;
 mod survey;
+mod watch;
 mod window;
 
 pub use directory::DirStorage;
@@ -67,3 +68,4 @@ pub use recovery::{Recovered, Skipped, TornTail};
 pub use snapshot::{read_snapshot, write_snapshot};
 pub use storage::{LockGuard, Operation, Storage, StorageFile};
 pub use survey::{SegmentFile, SegmentSurvey, Survey, Uncommitted, segments};
+pub use watch::SyncWatch;

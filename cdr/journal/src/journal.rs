@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use cdr_model::{CallRecord, MAX_RECORD_BYTES};
-use segment_log::{DirStorage, Error as LogError, GroupCommit, Position, Storage};
+use segment_log::{DirStorage, Error as LogError, GroupCommit, Position, Storage, SyncWatch};
 use tracing::{error, info, warn};
 use types::UtcMs;
 
@@ -54,6 +54,8 @@ pub struct JournalCounters {
     pub archived: AtomicU64,
     /// Segments and archives that were removed because all sinks have their records and they are old enough.
     pub removed: AtomicU64,
+    /// Hears how long the disk takes for each batch of records.
+    pub syncs: SyncWatch,
 }
 
 /// The journal; share it by `Arc`. Dropping it closes it.
@@ -115,7 +117,8 @@ impl Journal {
         options: JournalOptions,
     ) -> Result<(Self, Recovered), JournalError> {
         let keys = Keys::default();
-        let Opened { group, recent, recovered } = opening::open(&storage, &options, &keys)?;
+        let counters = JournalCounters::default();
+        let Opened { group, recent, recovered } = opening::open(&storage, &options, &keys, &counters.syncs)?;
         // Only now is the lock ours: before, it might be an archive that another process is writing.
         remove_unfinished(storage.as_ref())?;
         report(storage.as_ref(), &recovered);
@@ -125,7 +128,7 @@ impl Journal {
             storage,
             keys,
             intake: Mutex::new(Intake { recent, group: Arc::new(group) }),
-            counters: JournalCounters::default(),
+            counters,
             space,
             retention: Mutex::new(Retention::new(options.recent_ids, &options.sinks)),
             aging: Mutex::default(),

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use segment_log::{
-    CorruptPolicy, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage, Verify,
-    segments,
+    CorruptPolicy, Error as LogError, GroupCommit, GroupCommitOptions, Log, Options, Position, Storage, SyncWatch,
+    Verify, segments,
 };
 use serde::Deserialize;
 use tracing::info;
@@ -29,9 +29,14 @@ pub(crate) struct Opened {
 }
 
 /// Opens the log, learns the latest ids and starts the writer.
-pub(crate) fn open(storage: &Arc<dyn Storage>, options: &JournalOptions, keys: &Keys) -> Result<Opened, JournalError> {
+pub(crate) fn open(
+    storage: &Arc<dyn Storage>,
+    options: &JournalOptions,
+    keys: &Keys,
+    syncs: &SyncWatch,
+) -> Result<Opened, JournalError> {
     let (log, recovered) = open_log(storage, options)?;
-    start(log, recovered, options, keys)
+    start(log, recovered, options, keys, syncs)
 }
 
 fn open_log(
@@ -56,6 +61,7 @@ fn start(
     recovered: segment_log::Recovered,
     options: &JournalOptions,
     keys: &Keys,
+    syncs: &SyncWatch,
 ) -> Result<Opened, JournalError> {
     let (recent, undecodable) = recent_ids(&log, options.recent_ids, keys)?;
     let recovered = Recovered { log: recovered, recent_ids: recent.durable(), undecodable };
@@ -65,7 +71,7 @@ fn start(
         sync_interval: options.sync_interval.std(),
         awaited_interval: AWAITED_INTERVAL,
     };
-    Ok(Opened { group: GroupCommit::start(log, bounds)?, recent, recovered })
+    Ok(Opened { group: GroupCommit::start_watched(log, bounds, syncs.clone())?, recent, recovered })
 }
 
 impl Shared {
@@ -92,7 +98,8 @@ impl Shared {
         self.is_all_there(recovered.next, group.durable())?;
         // Whatever is wrong with that place on the disk, nothing new is written there.
         log.rotate()?;
-        let Opened { group, recent, recovered } = start(log, recovered, &self.options, &self.keys)?;
+        let Opened { group, recent, recovered } =
+            start(log, recovered, &self.options, &self.keys, &self.counters.syncs)?;
         let mut intake = lock(&self.intake);
         *intake = Intake { recent, group: Arc::new(group) };
         self.space.recovered();

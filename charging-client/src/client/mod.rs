@@ -171,7 +171,8 @@ impl Client {
         let (stop, stopped) = watch::channel(false);
         let backoff = Backoff { first_ms: config.retry_first_ms, max_ms: config.retry_max_ms };
         let jitter = Arc::new(Jitter::seeded());
-        let (held, metrics) = (Arc::new(Held::default()), Arc::new(ClientMetrics::default()));
+        let metrics = Arc::new(ClientMetrics { outbox_syncs: shelf.syncs.clone(), ..ClientMetrics::default() });
+        let held = Arc::new(Held::default());
         let recovery = Recovery::default();
         let (words, words_said) = mpsc::unbounded_channel();
         let driver = Driver {

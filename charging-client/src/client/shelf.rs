@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
-use segment_log::{Position, Storage};
+use segment_log::{Position, Storage, SyncWatch};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use types::SessionId;
@@ -39,6 +39,8 @@ pub(super) struct Shelf {
     storage: Option<Arc<dyn Storage>>,
     /// See [`ClientConfig::outbox_interval_ms`].
     interval: Duration,
+    /// See [`crate::ClientMetrics::outbox_syncs`].
+    pub(super) syncs: SyncWatch,
     /// `None` while the disk is away.
     outbox: Option<Outbox>,
     next_number: u64,
@@ -63,7 +65,8 @@ impl Shelf {
     /// The same on any storage.
     pub(super) fn on(storage: Arc<dyn Storage>, config: &ClientConfig) -> Result<Self, OutboxError> {
         let interval = Duration::from_millis(config.outbox_interval_ms);
-        let (outbox, loaded) = Outbox::open(Arc::clone(&storage), interval)?;
+        let syncs = SyncWatch::default();
+        let (outbox, loaded) = Outbox::open(Arc::clone(&storage), interval, syncs.clone())?;
         if loaded.unreadable > 0 {
             tracing::error!(
                 entries = loaded.unreadable,
@@ -74,6 +77,7 @@ impl Shelf {
         Ok(Self {
             storage: Some(storage),
             interval,
+            syncs,
             outbox: Some(outbox),
             next_number: loaded.next_number,
             loaded: loaded.requests,
@@ -170,11 +174,11 @@ impl Shelf {
     pub(super) async fn reopen(&mut self) -> bool {
         let (Some(storage), old) = (self.storage.clone(), self.outbox.take()) else { return false };
         self.broken = Some(Instant::now() + AGAIN);
-        let interval = self.interval;
+        let (interval, syncs) = (self.interval, self.syncs.clone());
         let opened = tokio::task::spawn_blocking(move || {
             // Its lock goes first.
             drop(old);
-            Outbox::open(storage, interval)
+            Outbox::open(storage, interval, syncs)
         });
         match opened.await {
             Ok(Ok((mut outbox, loaded))) => {

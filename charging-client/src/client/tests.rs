@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use segment_log::SyncWatch;
 use segment_log::fault::FaultStorage;
 use types::charging::{ChargingMode, ChargingRequest, ResultCode, Service};
 use types::{Tenant, UtcMs};
@@ -85,7 +86,7 @@ async fn a_request_that_nobody_answers_moves_to_the_end_of_a_long_log() {
         }
     }
     assert_eq!(client.stop().await.len(), 1);
-    let (outbox, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    let (outbox, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!(loaded.requests.len(), 1);
     assert_eq!(outbox.holding_back(2 * LONGEST_LOG), Vec::<u64>::new(), "it stands near the end");
 }

@@ -48,7 +48,8 @@ fn numbers(loaded: &Loaded) -> Vec<u64> {
 #[test]
 fn what_is_not_done_is_there_again_whole_and_in_order() {
     let storage = FaultStorage::new();
-    let (mut outbox, loaded) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let (mut outbox, loaded) =
+        Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number), (vec![], 1));
     for number in 1..=5 {
         take(&mut outbox, number);
@@ -58,7 +59,7 @@ fn what_is_not_done_is_there_again_whole_and_in_order() {
     take(&mut outbox, 6);
     drop(outbox);
     storage.crash(Crash::DropUnsynced);
-    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number, loaded.unreadable), (vec![1, 3, 5, 6], 7, 0));
     assert_eq!(loaded.requests[1].request, request(3));
 }
@@ -66,7 +67,7 @@ fn what_is_not_done_is_there_again_whole_and_in_order() {
 #[test]
 fn the_log_is_cut_at_the_oldest_request_and_old_ones_move_to_its_end() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
     take(&mut outbox, 1);
     for number in 2..=100 {
         take(&mut outbox, number);
@@ -77,14 +78,14 @@ fn the_log_is_cut_at_the_oldest_request_and_old_ones_move_to_its_end() {
     take(&mut outbox, 1);
     assert_eq!(outbox.holding_back(50), Vec::<u64>::new());
     drop(outbox);
-    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!((numbers(&loaded), loaded.next_number), (vec![1], 101), "one of its two copies");
 }
 
 #[test]
 fn a_disk_that_fails_says_so_for_each_request() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
     storage.fail_all(segment_log::Operation::Sync, segment_log::fault::Failure::Io);
     for number in 1..=2 {
         let (sender, receiver) = mpsc::channel();
@@ -113,7 +114,8 @@ fn entries_of_other_versions_are_not_guessed() {
 fn what_stands_is_never_cut_off_with_what_is_done() {
     for confirmed in [true, false] {
         let storage = FaultStorage::new();
-        let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+        let (mut outbox, _) =
+            Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
         if confirmed {
             take(&mut outbox, 1);
         } else {
@@ -138,7 +140,7 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
             }
         }
         drop(outbox);
-        let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+        let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
         assert_eq!(numbers(&loaded), [1, LATE], "confirmed: {confirmed}");
     }
 }
@@ -147,7 +149,7 @@ fn what_stands_is_never_cut_off_with_what_is_done() {
 #[test]
 fn a_request_on_its_way_does_not_hold_back_the_log() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
     let large = ChargingRequest { client_state: vec![7; 6_000], ..request(2) };
     let (sender, receiver) = mpsc::channel();
     // Two segments go by.
@@ -162,7 +164,7 @@ fn a_request_on_its_way_does_not_hold_back_the_log() {
     }
     drop(outbox);
     assert_eq!(storage.content("00000000000000000000.seg"), None, "the first segment is gone");
-    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!(numbers(&loaded), [2 * u64::from(MARKS_A_MOVE)], "the one on its way is there");
 }
 
@@ -172,12 +174,12 @@ const LATE: u64 = 1_000_000;
 #[test]
 fn a_damaged_entry_costs_no_other() {
     let storage = FaultStorage::new();
-    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO).expect("opens");
+    let (mut outbox, _) = Outbox::open(Arc::new(storage.clone()), Duration::ZERO, SyncWatch::default()).expect("opens");
     take(&mut outbox, 1);
     storage.spoil_nth_write(1);
     take(&mut outbox, 2);
     take(&mut outbox, 3);
     drop(outbox);
-    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO).expect("opens");
+    let (_, loaded) = Outbox::open(Arc::new(storage), Duration::ZERO, SyncWatch::default()).expect("opens");
     assert_eq!((numbers(&loaded), loaded.unreadable), (vec![1, 3], 1));
 }

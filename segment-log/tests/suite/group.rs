@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use segment_log::fault::{Crash, Failure, FaultStorage};
-use segment_log::{Error, ErrorClass, GroupCommit, GroupCommitOptions, Operation, Position};
+use segment_log::{Error, ErrorClass, GroupCommit, GroupCommitOptions, Operation, Position, SyncWatch};
 
 use crate::support::{payload, payloads, reopen};
 
@@ -198,6 +198,32 @@ fn close_drains_releases_the_lock_and_refuses_later_requests() {
     assert!(matches!(writer.try_submit(b"x".to_vec(), |_| ()).unwrap_err().error, Error::Closed));
     assert!(matches!(writer.truncate_front(Position::ZERO, |_| ()), Err(Error::Closed)));
     assert_eq!(payloads(&reopen(&disk).0).len(), 51);
+}
+
+#[test]
+fn each_batch_that_is_durable_is_heard_once_and_no_other() {
+    let disk = FaultStorage::new();
+    let (watch, heard) = (SyncWatch::default(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&heard);
+    watch.hear(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let writer = GroupCommit::start_watched(reopen(&disk).0, GroupCommitOptions::default(), watch).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let write = || {
+        let sender = sender.clone();
+        writer.submit(payload(0, 20), move |outcome| sender.send(outcome.is_ok()).unwrap()).unwrap();
+        receiver.recv().unwrap()
+    };
+    assert!(write() && write());
+    // Nothing is written for this one.
+    let sender = sender.clone();
+    writer.truncate_front(Position::ZERO, move |outcome| sender.send(outcome.is_ok()).unwrap()).unwrap();
+    assert!(receiver.recv().unwrap());
+    disk.fail_all(Operation::Sync, Failure::Io);
+    assert!(!write());
+    drop(writer);
+    assert_eq!(heard.load(Ordering::SeqCst), 2);
 }
 
 #[test]

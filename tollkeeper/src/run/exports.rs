@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cdr_journal::JournalCounters;
 use charging_client::{Client, ClientMetrics, GrpcTransport, TransportMetrics};
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::agents::Agents;
@@ -49,11 +49,19 @@ pub(super) struct Exports {
 
 impl Exports {
     pub(super) fn new(handle: PrometheusHandle, agents: &Agents, records: Option<&Arc<Records>>) -> Self {
+        if let Some(records) = records {
+            let seconds = histogram!(JOURNAL_SYNCS);
+            records.journal.counters().syncs.hear(move |took| seconds.record(took));
+        }
         Self { handle, clients: Mutex::default(), grpc: agents.grpc(), records: records.cloned() }
     }
 
     /// The clients, once there are any.
     pub(super) fn set_clients(&self, clients: Vec<Client>) {
+        for client in &clients {
+            let seconds = histogram!(OUTBOX_SYNCS, "client" => client.client_id().as_str().to_owned());
+            client.metrics().outbox_syncs.hear(move |took| seconds.record(took));
+        }
         *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = clients;
     }
 
@@ -123,6 +131,8 @@ fn describe() {
     JOURNAL.iter().for_each(Row::describe);
     sinks::describe();
     describe_gauge!("tollkeeper_build", "Always 1; the label tells the version");
+    describe_histogram!(JOURNAL_SYNCS, Unit::Seconds, "Time of one batch of records to disk");
+    describe_histogram!(OUTBOX_SYNCS, Unit::Seconds, "Time of one batch of charging requests to disk");
     describe_gauge!(JOURNAL_QUEUE, "Records that wait for the disk");
     describe_gauge!(JOURNAL_ACCEPTS, "1 while there is room for the records of new calls");
 }
@@ -217,6 +227,8 @@ const JOURNAL: &[Row<JournalCounters>] = &[
 ];
 const JOURNAL_QUEUE: &str = "tollkeeper_journal_queue_records";
 const JOURNAL_ACCEPTS: &str = "tollkeeper_journal_accepts_calls";
+const JOURNAL_SYNCS: &str = "tollkeeper_journal_sync_duration_seconds";
+const OUTBOX_SYNCS: &str = "tollkeeper_outbox_sync_duration_seconds";
 
 const SECONDS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -74,3 +74,23 @@ fn without_room_for_records_it_is_not_ready() {
         (503, &Value::Bool(false), &Value::Bool(false))
     );
 }
+
+/// Of a Diameter client whose subscriber nobody knows: the request was on disk before the core was asked, and the refusal is recorded.
+#[test]
+fn syncs_of_outbox_and_journal_are_counted() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let more = format!(
+        "[[agent]]\nkind = \"diameter\"\nname = \"ocs\"\norigin_host = \"ocs.example.net\"\nlisten = [\"127.0.0.1:{port}\"]\npeers = [{{ host = \"pgw.example.net\" }}]\nservices = [{{ context = \"32251\" }}]\n"
+    );
+    let tollkeeper = Tollkeeper::start(&more);
+    eventually("ready", || Some(ready(&tollkeeper)).filter(|(status, _)| *status == 200));
+    tollkeeper.cli(&["diameter-load", "--target", &format!("127.0.0.1:{port}"), "--total", "3"]).ok();
+    let text = tollkeeper.get("/metrics").1;
+    for metric in ["tollkeeper_outbox_sync_duration_seconds_count", "tollkeeper_journal_sync_duration_seconds_count"] {
+        let line = text.lines().find(|line| line.starts_with(metric));
+        let count: u64 = line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or_default();
+        assert!(count > 0, "{metric}\n{text}");
+    }
+}
