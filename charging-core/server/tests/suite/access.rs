@@ -280,6 +280,9 @@ async fn ten_thousand_streams_are_sixteen() {
     }
     // From another connection, with the same token.
     let channel = with(&server, AGENT).await;
+    // With an answer came how many streams the connection may have open; who does not know that yet is told REFUSED_STREAM.
+    let first = ChargingServiceClient::new(channel.clone()).charge(charge("first")).await;
+    assert_eq!(code(first), Code::ResourceExhausted);
     let mut more = JoinSet::new();
     for _ in 0..10_000 {
         let mut charging = ChargingServiceClient::new(channel.clone());
