@@ -32,7 +32,7 @@ pub use balance::{
     BalanceMovement, BalanceReceipt, BalanceTerms, BalanceView, MAIN_BALANCE, MAX_BALANCE_UNITS, MAX_BALANCES,
     Portions, Stretch,
 };
-pub use books::{AHEAD, About, ApplyError, Books, BooksOfFormat1, Imbalance};
+pub use books::{AHEAD, About, ApplyError, Books, BooksOfFormat1, BooksOfFormat2, Imbalance, Replica};
 pub use change::{
     AccountCreated, AnswerDetailed, Answered, BalanceChanged, Change, Counted, Drawn, GroupChange, SessionChanged,
     SessionOpened, Transferred,

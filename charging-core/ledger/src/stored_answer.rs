@@ -1,7 +1,7 @@
 //! The answers of a session as they are kept for copies of its requests. There are millions, and hardly one is ever asked for: they
 //! are packed into one piece of memory, some 70 octets each, without what their session says already.
 
-use serde::ser::{SerializeSeq as _, SerializeStruct as _, SerializeTuple as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::charging::{ChargingAnswer, Cost, FailureHandling, Notification, ResultCode, UnitAnswer};
 use types::{Money, SessionId};
@@ -48,7 +48,7 @@ struct Rest {
     notifications: Vec<Notification>,
 }
 
-/// As snapshots have it.
+/// As snapshots of the first two formats have it.
 #[derive(Deserialize)]
 struct Whole {
     request_number: u32,
@@ -155,7 +155,7 @@ impl StoredAnswer<'_> {
     }
 
     fn rest(&self) -> Rest {
-        postcard::from_bytes(self.packed).expect("invariant: packed by this process")
+        postcard::from_bytes(self.packed).expect("invariant: it was packed here, or unpacked when it was read")
     }
 }
 
@@ -165,39 +165,33 @@ impl std::fmt::Debug for StoredAnswers {
     }
 }
 
+/// As they are, since format 3.
 impl Serialize for StoredAnswers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all = serializer.serialize_seq(Some(self.iter().count()))?;
-        self.iter().try_for_each(|stored| all.serialize_element(&stored))?;
-        all.end()
-    }
-}
-
-/// As [`Whole`], whose last part is what is packed, octet for octet.
-impl Serialize for StoredAnswer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut whole = serializer.serialize_struct("Whole", 3)?;
-        whole.serialize_field("request_number", &self.request_number)?;
-        whole.serialize_field("fingerprint", &self.fingerprint)?;
-        whole.serialize_field("packed", &AsTheyAre(self.packed))?;
-        whole.end()
-    }
-}
-
-/// Octets without their number in front.
-struct AsTheyAre<'o>(&'o [u8]);
-
-impl Serialize for AsTheyAre<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut octets = serializer.serialize_tuple(self.0.len())?;
-        self.0.iter().try_for_each(|octet| octets.serialize_element(octet))?;
-        octets.end()
+        serializer.serialize_bytes(&self.0)
     }
 }
 
 impl<'de> Deserialize<'de> for StoredAnswers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = Self::default();
+        let all = Self(crate::octets::deserialize(deserializer)?);
+        let mut rest = &*all.0;
+        while !rest.is_empty() {
+            let (stored, after) = split(rest).ok_or_else(|| D::Error::custom("a stored answer is cut off"))?;
+            postcard::from_bytes::<Rest>(stored.packed).map_err(D::Error::custom)?;
+            rest = after;
+        }
+        Ok(all)
+    }
+}
+
+/// Answers as the first two formats have them.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedAnswers(pub StoredAnswers);
+
+impl<'de> Deserialize<'de> for ListedAnswers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = StoredAnswers::default();
         for whole in Vec::<Whole>::deserialize(deserializer)? {
             let packing = Packing {
                 result_code: whole.result_code,
@@ -211,7 +205,7 @@ impl<'de> Deserialize<'de> for StoredAnswers {
             };
             all.pack(whole.request_number, whole.fingerprint, &packing);
         }
-        Ok(all)
+        Ok(Self(all))
     }
 }
 

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{SessionId, UtcMs};
 
 use crate::few::Few;
 
-/// Written as a set of pairs, as books of every release have it.
+/// Not written: each session has its moments.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByTime {
     /// Those of one moment in no order.
@@ -85,42 +84,20 @@ impl PartialEq for ByTime {
 
 impl Eq for ByTime {}
 
-impl Serialize for ByTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.pairs().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for ByTime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = Self::default();
-        for (at, session_id) in Vec::<(UtcMs, SessionId)>::deserialize(deserializer)? {
-            all.insert(at, session_id);
-        }
-        Ok(all)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
-    /// Of what a snapshot has, whether it was written from a set or from this.
     #[test]
-    fn it_reads_and_writes_as_a_set_of_pairs() {
+    fn sessions_are_found_by_their_moment_whatever_order_they_came_in() {
         let id = |text: &str| SessionId::from(text);
-        let set = BTreeSet::from([(UtcMs(7), id("b")), (UtcMs(7), id("a")), (UtcMs(2), id("c"))]);
-        let written = postcard::to_extend(&set, Vec::new()).expect("written");
-        let mut all: ByTime = postcard::from_bytes(&written).expect("read");
-        assert_eq!(postcard::to_extend(&all, Vec::new()).expect("written"), written);
-        let mut other = ByTime::default();
-        for (at, text) in [(7, "b"), (2, "c"), (7, "a")] {
-            other.insert(UtcMs(at), id(text));
-        }
+        let of = |pairs: [(i64, &str); 3]| {
+            let mut all = ByTime::default();
+            pairs.into_iter().for_each(|(at, text)| all.insert(UtcMs(at), id(text)));
+            all
+        };
+        let (mut all, mut other) = (of([(7, "b"), (7, "a"), (2, "c")]), of([(2, "c"), (7, "a"), (7, "b")]));
         assert_eq!(all, other);
-        assert_eq!(postcard::to_extend(&other, Vec::new()).expect("written"), written);
         other.insert(UtcMs(1), id("a"));
         other.remove(UtcMs(7), &id("a"));
         assert_ne!(all, other);

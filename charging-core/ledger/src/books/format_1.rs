@@ -6,15 +6,13 @@ use serde::Deserialize;
 use types::charging::{Notification, SubscriberId, SubscriberIdKind};
 use types::{AccountId, ClientId, Currency, Money, SessionId, Tenant, UtcMs};
 
-use super::annex::Annex;
 use super::by_account::ByAccount;
-use super::by_time::ByTime;
-use super::open::{OpenByAccount, UnsettledByClient};
+use super::format_2::{ReadOver, SessionOfFormat2};
+use super::written::Sessions;
 use super::{Books, Keyed, Operation, Totals};
 use crate::account::{Account, Extra, Movement};
 use crate::index::{IdentityIndex, identity_hash};
 use crate::names::Names;
-use crate::session::Session;
 
 /// A snapshot of format 1; [`Books::from`] makes it the books of now.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,11 +25,12 @@ pub struct BooksOfFormat1 {
     history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: Keyed<SessionId, Box<Session>>,
-    open_by_account: OpenByAccount,
-    unsettled_by_client: UnsettledByClient,
-    by_deadline: ByTime,
-    by_end: ByTime,
+    sessions: Keyed<SessionId, Box<SessionOfFormat2>>,
+    // The sessions say themselves where they belong.
+    _open_by_account: ReadOver<(u32, SessionId)>,
+    _unsettled_by_client: ReadOver<(ClientId, SessionId)>,
+    _by_deadline: ReadOver<(UtcMs, SessionId)>,
+    _by_end: ReadOver<(UtcMs, SessionId)>,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,
@@ -83,22 +82,19 @@ impl From<BooksOfFormat1> for Books {
     fn from(books: BooksOfFormat1) -> Self {
         let accounts: Vec<Account> = books.accounts.into_iter().map(Account::from).collect();
         let identities = index(&books.tenants, &accounts);
-        Self {
+        let mut sessions = Sessions::default();
+        books.sessions.into_values().for_each(|session| sessions.add(Box::new((*session).into())));
+        sessions.beside(Self {
             tenants: books.tenants,
             accounts,
             identities,
             history: books.history,
             operations: books.operations,
             operations_by_age: books.operations_by_age,
-            sessions: books.sessions,
-            open_by_account: books.open_by_account,
-            unsettled_by_client: books.unsettled_by_client,
-            by_deadline: books.by_deadline,
-            by_end: books.by_end,
             notifications: books.notifications,
             last_notification: books.last_notification,
             totals: books.totals,
-            annex: Annex::default(),
-        }
+            ..Self::default()
+        })
     }
 }

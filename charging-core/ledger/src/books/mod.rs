@@ -7,7 +7,9 @@ mod audit;
 mod by_account;
 mod by_time;
 mod format_1;
+mod format_2;
 mod open;
+mod replica;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,9 +38,11 @@ pub use apply::ApplyError;
 pub(crate) use apply::{is_replaced, is_settled};
 pub use audit::Imbalance;
 pub use format_1::BooksOfFormat1;
+pub use format_2::BooksOfFormat2;
+pub use replica::Replica;
 
-/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 2;
-/// [`BooksOfFormat1`] reads the first.
+/// All accounts, sessions, stored answers and pending notifications. Serialises whole, for snapshots, in format 3;
+/// [`BooksOfFormat1`] and [`BooksOfFormat2`] read the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Books {
     tenants: Vec<Tenant>,

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{ClientId, Money, SessionId};
 
 use super::by_account::ByAccount;
@@ -11,7 +10,7 @@ use super::{Keyed, Keys};
 use crate::few::Few;
 
 /// The open sessions of each account, in the order of their ids, each with what the rest of its grant may still cost where
-/// limits over time apply. Written as a set of pairs, as books of every release have it; what they pledge is written beside it.
+/// limits over time apply. Not written but for what they pledge: each session says whose it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OpenByAccount {
     sessions: ByAccount<Few<Open>>,
@@ -90,25 +89,7 @@ fn place(open: &[Open], session_id: &SessionId) -> Result<usize, usize> {
     }
 }
 
-impl Serialize for OpenByAccount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let pairs =
-            self.sessions.iter().flat_map(|(account, open)| open.iter().map(move |open| (account, &open.session_id)));
-        pairs.collect::<Vec<_>>().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for OpenByAccount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = Self::default();
-        for (account, session_id) in Vec::<(u32, SessionId)>::deserialize(deserializer)? {
-            all.insert(account, session_id);
-        }
-        Ok(all)
-    }
-}
-
-/// What a client still has to close: open and expired sessions. Written as a set of pairs, too.
+/// What a client still has to close: open and expired sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UnsettledByClient {
     sessions: Keyed<ClientId, Keys<SessionId>>,
@@ -159,38 +140,18 @@ impl UnsettledByClient {
     }
 }
 
-impl Serialize for UnsettledByClient {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.all().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for UnsettledByClient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = Self::default();
-        for (client_id, session_id) in Vec::<(ClientId, SessionId)>::deserialize(deserializer)? {
-            all.insert(&client_id, &session_id);
-        }
-        Ok(all)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Of what a snapshot has, whether it was written from sets or from these.
     #[test]
-    fn they_read_and_write_as_sets_of_pairs() {
+    fn sessions_are_found_by_account_and_by_client() {
         let id = |text: &str| SessionId::from(text);
-        let sets = (
-            BTreeSet::from([(7_u32, id("b")), (7, id("a")), (2, id("c"))]),
-            BTreeSet::from([(ClientId::from("y"), id("b")), ("x".into(), id("c")), ("y".into(), id("a"))]),
-        );
-        let written = postcard::to_extend(&sets, Vec::new()).expect("written");
-        let (mut open, mut unsettled): (OpenByAccount, UnsettledByClient) =
-            postcard::from_bytes(&written).expect("read");
-        assert_eq!(postcard::to_extend(&(&open, &unsettled), Vec::new()).expect("written"), written);
+        let (mut open, mut unsettled) = (OpenByAccount::default(), UnsettledByClient::default());
+        for (account, client, text) in [(7, "y", "b"), (2, "x", "c"), (7, "y", "a")] {
+            open.insert(account, id(text));
+            unsettled.insert(&client.into(), &id(text));
+        }
         let of = |open: &OpenByAccount, account| {
             open.of(account).iter().map(|open| open.session_id.clone()).collect::<Vec<_>>()
         };

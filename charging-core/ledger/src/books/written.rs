@@ -1,13 +1,15 @@
-//! The books as snapshots of format 2 have them. In memory some things are kept elsewhere: what a session pledges stands beside
-//! its place among the open ones of its account, and ids that are the same are kept once.
+//! The books as snapshots of format 3 have them. In memory some things are kept elsewhere: what a session pledges stands beside
+//! its place among the open ones of its account, and ids that are the same are kept once. Where sessions belong (by account, client
+//! and time) each says itself.
+//!
+//! Each session is one piece of octets, so that those that are over can be copied from snapshot to snapshot as they are
+//! ([`super::replica`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::ser::SerializeStruct as _;
+use serde::de::Error as _;
+use serde::ser::{SerializeSeq as _, SerializeStruct as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::charging::{Notification, SessionPhase};
 use types::{ClientId, Currency, Money, ReleaseCause, SessionId, Tenant, UtcMs};
@@ -18,28 +20,22 @@ use super::{Books, Keyed, Operation, Totals};
 use crate::account::{Account, Movement};
 use crate::balance::{BalanceMovement, BalanceOperation, Portions, Pot};
 use crate::index::IdentityIndex;
+use crate::packed::pack;
 use crate::policy::{AccountLimits, Activity};
 use crate::session::{Payer, Session};
 
 /// Read in this order.
 #[derive(Deserialize)]
-struct WholeBooks<'b> {
+pub(super) struct WholeBooks<'b> {
     tenants: Vec<Tenant>,
     accounts: Vec<Account>,
     identities: IdentityIndex,
     history: ByAccount<VecDeque<Movement>>,
     operations: BTreeMap<(u32, Box<str>), Operation>,
     operations_by_age: BTreeSet<(UtcMs, u32, Box<str>)>,
-    sessions: Sessions,
-    // The sessions say themselves where they belong.
+    /// Each in postcard.
     #[serde(borrow)]
-    _open_by_account: ReadOver<(u32, &'b str)>,
-    #[serde(borrow)]
-    _unsettled_by_client: ReadOver<(&'b str, &'b str)>,
-    #[serde(borrow)]
-    _by_deadline: ReadOver<(UtcMs, &'b str)>,
-    #[serde(borrow)]
-    _by_end: ReadOver<(UtcMs, &'b str)>,
+    pub sessions: Vec<&'b [u8]>,
     notifications: BTreeMap<ClientId, VecDeque<Notification>>,
     last_notification: u64,
     totals: BTreeMap<Currency, Totals>,
@@ -47,7 +43,7 @@ struct WholeBooks<'b> {
 }
 
 #[derive(Deserialize)]
-struct WholeAnnex {
+pub(super) struct WholeAnnex {
     pots: BTreeMap<u32, Vec<Pot>>,
     pot_history: BTreeMap<u32, VecDeque<BalanceMovement>>,
     pot_operations: BTreeMap<(u32, Box<str>), BalanceOperation>,
@@ -59,116 +55,78 @@ struct WholeAnnex {
     block_causes: BTreeMap<u32, ReleaseCause>,
 }
 
-impl<'de> Deserialize<'de> for Books {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let whole = WholeBooks::deserialize(deserializer)?;
-        let annex = whole.annex;
-        let mut books = Self {
-            tenants: whole.tenants,
-            accounts: whole.accounts,
-            identities: whole.identities,
-            history: whole.history,
-            operations: whole.operations,
-            operations_by_age: whole.operations_by_age,
-            sessions: whole.sessions.0,
-            notifications: whole.notifications,
-            last_notification: whole.last_notification,
-            totals: whole.totals,
-            annex: Annex {
-                pots: annex.pots,
-                pot_history: annex.pot_history,
-                pot_operations: annex.pot_operations,
-                portions: annex.portions,
-                details: annex.details,
-                limits: annex.limits,
-                activity: annex.activity,
-                block_causes: annex.block_causes,
-            },
-            ..Self::default()
+impl WholeBooks<'_> {
+    /// The books with these sessions.
+    pub fn with(self, sessions: Sessions) -> Result<Books, &'static str> {
+        let books = Books {
+            tenants: self.tenants,
+            accounts: self.accounts,
+            identities: self.identities,
+            history: self.history,
+            operations: self.operations,
+            operations_by_age: self.operations_by_age,
+            notifications: self.notifications,
+            last_notification: self.last_notification,
+            totals: self.totals,
+            ..Books::default()
         };
-        books.index_sessions();
-        for (session_id, pledged) in annex.pledges {
-            let account =
-                books.kept(&session_id).and_then(|session| books.payer(session)).map(|account| account.number);
-            let account =
-                account.ok_or_else(|| serde::de::Error::custom("a pledge of a session without an account"))?;
+        self.annex.beside(sessions.beside(books))
+    }
+}
+
+impl WholeAnnex {
+    /// The books with what stands beside accounts and sessions.
+    pub fn beside(self, mut books: Books) -> Result<Books, &'static str> {
+        books.annex = Annex {
+            pots: self.pots,
+            pot_history: self.pot_history,
+            pot_operations: self.pot_operations,
+            portions: self.portions,
+            details: self.details,
+            limits: self.limits,
+            activity: self.activity,
+            block_causes: self.block_causes,
+        };
+        for (session_id, pledged) in self.pledges {
+            let account = books.kept(&session_id).and_then(|session| books.payer(session));
+            let account = account.ok_or("a pledge of a session without an account")?.number;
             books.open_by_account.pledge(account, &session_id, pledged);
         }
         Ok(books)
     }
 }
 
-impl Books {
-    /// Sessions by account, client and time, from what each says.
-    pub(super) fn index_sessions(&mut self) {
-        let mut sessions = std::mem::take(&mut self.sessions);
-        for session in sessions.values_mut() {
-            if session.phase == SessionPhase::Open {
-                session.payer = Payer(self.payer(session).map(|account| account.number));
-                if let Some(number) = session.payer.0 {
-                    self.open_by_account.insert(number, session.id.clone());
-                }
-            }
-            if matches!(session.phase, SessionPhase::Open | SessionPhase::Expired) {
-                self.unsettled_by_client.insert(&session.client_id, &session.id);
-            }
-            if let Some(deadline) = session.deadline {
-                self.by_deadline.insert(deadline, session.id.clone());
-            }
-            if let Some(ended) = session.ended {
-                self.by_end.insert(ended, session.id.clone());
-            }
-        }
-        self.sessions = sessions;
-    }
-}
-
-/// A list whose entries must fit and are not kept.
-struct ReadOver<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for ReadOver<T> {
+impl<'de> Deserialize<'de> for Books {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Self(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ReadOver<T> {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<T>()?.is_some() {}
-        Ok(self)
-    }
-}
-
-/// By id; what is the same text is one.
-struct Sessions(Keyed<SessionId, Box<Session>>);
-
-impl<'de> Deserialize<'de> for Sessions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self(Keyed::default()))
-    }
-}
-
-impl<'de> Visitor<'de> for Sessions {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sessions by id")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-        self.0.reserve(map.size_hint().unwrap_or(0).min(MOST_AT_ONCE));
-        let mut last: Option<(ClientId, Tenant, Arc<str>)> = None;
-        while let Some((_, mut session)) = map.next_entry::<&'de str, Box<Session>>()? {
-            share_texts(&mut session, &mut last);
-            self.0.insert(session.id.clone(), session);
+        let mut whole = WholeBooks::deserialize(deserializer)?;
+        let mut sessions = Sessions::default();
+        for octets in std::mem::take(&mut whole.sessions) {
+            sessions.add(postcard::from_bytes(octets).map_err(D::Error::custom)?);
         }
-        Ok(self)
+        whole.with(sessions).map_err(D::Error::custom)
+    }
+}
+
+/// Sessions that were read, by id; what is the same text is one.
+#[derive(Default)]
+pub(super) struct Sessions {
+    all: Keyed<SessionId, Box<Session>>,
+    last: Option<(ClientId, Tenant, Arc<str>)>,
+}
+
+impl Sessions {
+    pub fn add(&mut self, mut session: Box<Session>) {
+        share_texts(&mut session, &mut self.last);
+        self.all.insert(session.id.clone(), session);
+    }
+
+    /// The books with these sessions, which are all there are, found by account, client and time.
+    pub fn beside(mut self, mut books: Books) -> Books {
+        for session in self.all.values_mut() {
+            books.index_session(session);
+        }
+        books.sessions = self.all;
+        books
     }
 }
 
@@ -196,30 +154,78 @@ fn share_texts(session: &mut Session, last: &mut Option<(ClientId, Tenant, Arc<s
     }
 }
 
-/// A file that says that it has more has to show them first.
-const MOST_AT_ONCE: usize = 1 << 20;
+impl Books {
+    /// A session that was read, by account, client and time, from what it says.
+    pub(super) fn index_session(&mut self, session: &mut Session) {
+        if session.phase == SessionPhase::Open {
+            session.payer = Payer(self.payer(session).map(|account| account.number));
+            if let Some(number) = session.payer.0 {
+                self.open_by_account.insert(number, session.id.clone());
+            }
+        }
+        if matches!(session.phase, SessionPhase::Open | SessionPhase::Expired) {
+            self.unsettled_by_client.insert(&session.client_id, &session.id);
+        }
+        if let Some(deadline) = session.deadline {
+            self.by_deadline.insert(deadline, session.id.clone());
+        }
+        if let Some(ended) = session.ended {
+            self.by_end.insert(ended, session.id.clone());
+        }
+    }
+}
 
 impl Serialize for Books {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut whole = serializer.serialize_struct("Books", 15)?;
-        whole.serialize_field("tenants", &self.tenants)?;
-        whole.serialize_field("accounts", &self.accounts)?;
-        whole.serialize_field("identities", &self.identities)?;
-        whole.serialize_field("history", &self.history)?;
-        whole.serialize_field("operations", &self.operations)?;
-        whole.serialize_field("operations_by_age", &self.operations_by_age)?;
-        whole.serialize_field("sessions", &self.sessions)?;
-        whole.serialize_field("open_by_account", &self.open_by_account)?;
-        whole.serialize_field("unsettled_by_client", &self.unsettled_by_client)?;
-        whole.serialize_field("by_deadline", &self.by_deadline)?;
-        whole.serialize_field("by_end", &self.by_end)?;
-        whole.serialize_field("notifications", &self.notifications)?;
-        whole.serialize_field("last_notification", &self.last_notification)?;
-        whole.serialize_field("totals", &self.totals)?;
-        whole.serialize_field("annex", &WrittenAnnex(self))?;
+        Written { books: self, over: &[] }.serialize(serializer)
+    }
+}
+
+/// Books with further sessions, as they are written.
+pub(super) struct Written<'b> {
+    pub books: &'b Books,
+    pub over: &'b [&'b [u8]],
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let books = self.books;
+        let mut whole = serializer.serialize_struct("Books", 11)?;
+        whole.serialize_field("tenants", &books.tenants)?;
+        whole.serialize_field("accounts", &books.accounts)?;
+        whole.serialize_field("identities", &books.identities)?;
+        whole.serialize_field("history", &books.history)?;
+        whole.serialize_field("operations", &books.operations)?;
+        whole.serialize_field("operations_by_age", &books.operations_by_age)?;
+        whole.serialize_field("sessions", &WrittenSessions(self))?;
+        whole.serialize_field("notifications", &books.notifications)?;
+        whole.serialize_field("last_notification", &books.last_notification)?;
+        whole.serialize_field("totals", &books.totals)?;
+        whole.serialize_field("annex", &WrittenAnnex(books))?;
         whole.end()
     }
 }
+
+struct WrittenSessions<'b>(&'b Written<'b>);
+
+impl Serialize for WrittenSessions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Written { books, over } = self.0;
+        let mut all = serializer.serialize_seq(Some(books.sessions.len() + over.len()))?;
+        over.iter().try_for_each(|octets| all.serialize_element(&Piece(octets)))?;
+        let mut octets = Vec::new();
+        for session in books.sessions.values() {
+            octets.clear();
+            pack(session, &mut octets).map_err(serde::ser::Error::custom)?;
+            all.serialize_element(&Piece(&octets))?;
+        }
+        all.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Piece<'o>(#[serde(serialize_with = "crate::octets::serialize")] &'o [u8]);
 
 struct WrittenAnnex<'b>(&'b Books);
 

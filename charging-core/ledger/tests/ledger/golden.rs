@@ -1,12 +1,13 @@
 //! Bytes on disk are read for ever: a play recorded by each format, as changes and as books, still gives what it gave.
 //!
-//! The files of format 1 were written by the release that had it, from the play up to its block. Those of the present
-//! format are written by `LEDGER_GOLDEN=write cargo test -p ledger golden`; a change of them is a new format, or a bug. Those in
-//! `format-2-fnv` are of releases that had this format and fingerprinted requests by octets.
+//! The files of format 1 were written by the release that had it, from the play up to its block; the books of format 2 by those that
+//! had it. The changes of format 2 and the books of format 3 are the present ones, and are written by
+//! `LEDGER_GOLDEN=write cargo test -p ledger golden`; a change of them is a new format, or a bug. Those in `format-2-fnv` are of
+//! releases that fingerprinted requests by octets.
 
 use std::path::PathBuf;
 
-use ledger::{Books, BooksOfFormat1, Change};
+use ledger::{Books, BooksOfFormat1, BooksOfFormat2, Change};
 use types::ClientId;
 use types::ReleaseCause;
 use types::charging::{BalanceAmount, NotificationKind, SessionPhase};
@@ -44,6 +45,11 @@ fn folder(format: &str) -> PathBuf {
 fn recorded(format: &str, name: &str) -> Vec<u8> {
     let path = folder(format).join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn books_of_format_2(folder: &str) -> Books {
+    let read: Result<BooksOfFormat2, _> = postcard::from_bytes(&recorded(folder, "books.postcard"));
+    read.unwrap_or_else(|error| panic!("{error}")).into()
 }
 
 /// What the recorded changes of a format lead to, one by one.
@@ -89,14 +95,15 @@ fn the_present_format_is_written_and_read_as_recorded() {
     }
     let books = postcard::to_stdvec(&desk.books).unwrap_or_else(|error| panic!("{error}"));
     if std::env::var_os("LEDGER_GOLDEN").is_some_and(|wish| wish == "write") {
-        std::fs::create_dir_all(folder("2")).unwrap_or_else(|error| panic!("{error}"));
-        for (name, content) in [("changes.postcard", &changes), ("books.postcard", &books)] {
-            std::fs::write(folder("2").join(name), content).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (format, name, content) in [("2", "changes.postcard", &changes), ("3", "books.postcard", &books)] {
+            std::fs::create_dir_all(folder(format)).unwrap_or_else(|error| panic!("{error}"));
+            std::fs::write(folder(format).join(name), content).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
     assert!(recorded("2", "changes.postcard") == changes, "this release writes another log than the recorded one");
-    let read: Books = postcard::from_bytes(&recorded("2", "books.postcard")).unwrap_or_else(|error| panic!("{error}"));
+    let read: Books = postcard::from_bytes(&recorded("3", "books.postcard")).unwrap_or_else(|error| panic!("{error}"));
     assert!(read == desk.books);
+    assert!(books_of_format_2("2") == read);
     assert!(replayed("2") == read);
     let minutes = read.balances(&key("a")).into_iter().map(|one| (one.value, one.held)).collect::<Vec<_>>();
     assert_eq!(minutes, [(BalanceAmount::Units(35_000), BalanceAmount::Units(35_000))]);
@@ -111,8 +118,7 @@ fn this_release_decides_as_the_one_of_format_1_did() {
 /// Their keys are known by the fingerprints that were stored then.
 #[test]
 fn requests_that_an_earlier_release_answered_are_known_again() {
-    let bytes = recorded("2-fnv", "books.postcard");
-    let read: Books = postcard::from_bytes(&bytes).unwrap_or_else(|error| panic!("{error}"));
+    let read = books_of_format_2("2-fnv");
     let mut desk = play_of_format_2();
     assert!(read != desk.books, "they have other fingerprints");
     (desk.books, desk.replica) = (read.clone(), read.clone());

@@ -15,5 +15,6 @@ mod overruns;
 mod play;
 mod policy;
 mod random;
+mod replica;
 mod slicing;
 mod tariff;

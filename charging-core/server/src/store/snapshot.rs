@@ -1,7 +1,8 @@
 //! Snapshots: the books at a position, so that the log before it can go.
 //!
 //! Made by a thread of their own from the files alone (the last snapshot and the log behind it), so that the ledger
-//! never waits for one. Costs a second copy of the books in memory while it runs.
+//! never waits for one. Costs a second copy of the books in memory while it runs; sessions that are over and of which the log says
+//! nothing are copied from file to file as they are.
 //!
 //! The last two are kept, and the log reaches back to the older one: a newest snapshot that the disk has damaged costs a
 //! longer start and nothing else. Until the log has been cut, it has everything: then no snapshot is needed at all.
@@ -9,8 +10,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::{AHEAD, Books, BooksOfFormat1, pack};
+use ledger::{AHEAD, Books, BooksOfFormat1, BooksOfFormat2, Change, Replica, pack};
 use segment_log::{CorruptPolicy, Error, Operation, Position, Reader, Storage, read_snapshot, write_snapshot};
+use serde::Deserialize;
 use tracing::error;
 
 use super::{CoreError, entry, recovery};
@@ -19,7 +21,9 @@ pub(crate) const NEWEST: &str = "books";
 pub(crate) const PREVIOUS: &str = "books.previous";
 /// Whole, and not yet in its place.
 const NEXT: &str = "books.next";
-const VERSION: u8 = 2;
+/// Of what is written. 2 had sessions as structures in a map and lists of them by account, client and time; 1 had neither balances
+/// beside the main one nor limits. Both are read.
+const VERSION: u8 = 3;
 
 /// A snapshot as it was read.
 pub(crate) struct Kept {
@@ -30,79 +34,102 @@ pub(crate) struct Kept {
     pub(crate) content: Option<Vec<u8>>,
     /// What it takes; 0 when there is none.
     pub(crate) octets: u64,
-    /// Whether it is the newest there is.
-    is_newest: bool,
 }
 
 /// The newest snapshot that can be read; empty books at 0 where there is none, or where none can be read and the log has everything
 /// that ever was.
 pub(crate) fn read(storage: &dyn Storage) -> Result<Kept, CoreError> {
-    let damage = match read_named(storage, NEWEST) {
-        Ok(Some(kept)) => return Ok(kept),
-        // Between two renames.
-        Ok(None) => None,
-        Err(damage @ CoreError::Store(Error::Corrupt { .. })) => Some(damage),
-        Err(error) => return Err(error),
-    };
-    match (read_named(storage, PREVIOUS), damage) {
-        (Ok(Some(kept)), None) => Ok(kept),
-        (Ok(Some(kept)), Some(damage)) => {
-            let error = &damage as &dyn std::error::Error;
-            error!(
-                error,
-                previous_at = kept.at.index(),
-                "the newest ledger snapshot is damaged: going on from the one before it and the log, nothing is lost; \
-                 check the disk"
-            );
-            Ok(kept)
-        }
-        (Ok(None) | Err(CoreError::Store(Error::Corrupt { .. })), Some(damage)) => without_any(storage, damage),
-        (Err(damage @ CoreError::Store(Error::Corrupt { .. })), None) => without_any(storage, damage),
-        (Err(_), Some(damage)) => Err(damage),
-        (Ok(None), None) => Ok(Kept::none()),
-        (Err(error), None) => Err(error),
-    }
-}
-
-/// Nothing yet, where every snapshot is damaged and the log begins with the first record there ever was; otherwise the damage.
-fn without_any(storage: &dyn Storage, damage: CoreError) -> Result<Kept, CoreError> {
-    let first = segment_log::segments(storage)?.into_iter().next().map(|segment| segment.first);
-    if first != Some(Position::ZERO) {
-        return Err(damage);
-    }
-    let error = &damage as &dyn std::error::Error;
-    error!(
-        error,
-        "no ledger snapshot is good, and the log has everything: going on from the log alone, nothing is lost; check the disk"
-    );
-    Ok(Kept::none())
-}
-
-impl Kept {
-    /// Before the first snapshot.
-    fn none() -> Self {
-        Self { books: Books::new(), at: Position::ZERO, content: None, octets: 0, is_newest: false }
+    match find(storage)? {
+        Some(found) => decode_books(storage, found),
+        None => Ok(Kept { books: Books::new(), at: Position::ZERO, content: None, octets: 0 }),
     }
 }
 
 /// The snapshot of that name; `None` when there is none.
-pub(crate) fn read_named(storage: &dyn Storage, name: &str) -> Result<Option<Kept>, CoreError> {
-    let Some(content) = read_snapshot(storage, name)? else { return Ok(None) };
+pub(crate) fn read_named(storage: &dyn Storage, name: &'static str) -> Result<Option<Kept>, CoreError> {
+    let found = read_snapshot(storage, name)?.map(|content| Found { name, content });
+    found.map(|found| decode_books(storage, found)).transpose()
+}
+
+/// A snapshot that checks, and is not decoded yet.
+struct Found {
+    name: &'static str,
+    content: Vec<u8>,
+}
+
+/// The newest that checks.
+fn find(storage: &dyn Storage) -> Result<Option<Found>, CoreError> {
+    let damage = match read_snapshot(storage, NEWEST) {
+        Ok(Some(content)) => return Ok(Some(Found { name: NEWEST, content })),
+        // Between two renames.
+        Ok(None) => None,
+        Err(damage @ Error::Corrupt { .. }) => Some(damage),
+        Err(error) => return Err(error.into()),
+    };
+    match (read_snapshot(storage, PREVIOUS), damage) {
+        (Ok(Some(content)), damage) => {
+            if let Some(damage) = damage {
+                let error = &damage as &dyn std::error::Error;
+                error!(
+                    error,
+                    "the newest ledger snapshot is damaged: going on from the one before it and the log, nothing is \
+                     lost; check the disk"
+                );
+            }
+            Ok(Some(Found { name: PREVIOUS, content }))
+        }
+        (Ok(None) | Err(Error::Corrupt { .. }), Some(damage)) | (Err(damage @ Error::Corrupt { .. }), None) => {
+            without_any(storage, damage).map(|()| None)
+        }
+        (Err(_), Some(error)) | (Err(error), None) => Err(error.into()),
+        (Ok(None), None) => Ok(None),
+    }
+}
+
+/// Every snapshot is damaged: well, where the log begins with the first record there ever was; otherwise the damage.
+fn without_any(storage: &dyn Storage, damage: Error) -> Result<(), CoreError> {
+    let first = segment_log::segments(storage)?.into_iter().next().map(|segment| segment.first);
+    if first != Some(Position::ZERO) {
+        return Err(damage.into());
+    }
+    let error = &damage as &dyn std::error::Error;
+    error!(
+        error,
+        "no ledger snapshot is good, and the log has everything: going on from the log alone, nothing is lost; check \
+         the disk"
+    );
+    Ok(())
+}
+
+fn decode_books(storage: &dyn Storage, found: Found) -> Result<Kept, CoreError> {
+    let (at, books) = decode(storage, &found)?;
+    Ok(Kept { books, at, octets: octets_of(&found.content), content: Some(found.content) })
+}
+
+/// Where it stands, and the books as wanted: whole, or to be written again.
+fn decode<'c, T: From<Books> + Deserialize<'c>>(
+    storage: &dyn Storage,
+    found: &'c Found,
+) -> Result<(Position, T), CoreError> {
     let fault = |reason: String| CoreError::Snapshot { reason };
-    let (at, books) = match content.split_first() {
-        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|error| fault(error.to_string()))?,
+    let unfit = |error: postcard::Error| fault(error.to_string());
+    let (at, books) = match found.content.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(unfit)?,
+        Some((2, rest)) => {
+            let (at, books): (u64, BooksOfFormat2) = postcard::from_bytes(rest).map_err(unfit)?;
+            (at, Books::from(books).into())
+        }
         Some((1, rest)) => {
-            let read: Result<(u64, BooksOfFormat1), _> = postcard::from_bytes(rest);
-            let (at, books) = read.map_err(|error| fault(error.to_string()))?;
-            (at, books.into())
+            let (at, books): (u64, BooksOfFormat1) = postcard::from_bytes(rest).map_err(unfit)?;
+            (at, Books::from(books).into())
         }
         Some((version, _)) => {
-            return Err(CoreError::NewerSnapshot { file: storage.path(name), found: *version, supported: VERSION });
+            let file = storage.path(found.name);
+            return Err(CoreError::NewerSnapshot { file, found: *version, supported: VERSION });
         }
         None => return Err(fault("it is empty".to_owned())),
     };
-    let octets = octets_of(&content);
-    Ok(Some(Kept { books, at: Position::new(at), content: Some(content), octets, is_newest: name == NEWEST }))
+    Ok((Position::new(at), books))
 }
 
 /// A snapshot that was made.
@@ -121,7 +148,12 @@ pub(super) fn make(
     until: Position,
     stopping: &AtomicBool,
 ) -> Result<Option<Made>, CoreError> {
-    let Kept { mut books, at: from, is_newest, octets: mut room, .. } = read(&**storage)?;
+    let found = find(&**storage)?;
+    let (from, mut replica) = match &found {
+        Some(found) => decode::<Replica<'_>>(&**storage, found)?,
+        None => (Position::ZERO, Replica::default()),
+    };
+    let mut room = found.as_ref().map_or(0, |found| octets_of(&found.content));
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
     let mut some = recovery::Chunk::with_capacity(AHEAD);
@@ -136,16 +168,18 @@ pub(super) fn make(
         some.push((position, entry::decode(position, record.payload)?));
         at = record.position.next();
         if some.len() >= AHEAD {
-            recovery::apply(&mut books, &some)?;
+            apply(&mut replica, &some)?;
             some.clear();
         }
     }
-    recovery::apply(&mut books, &some)?;
+    apply(&mut replica, &some)?;
     let fault = |error: ledger::PackError| CoreError::Snapshot { reason: error.to_string() };
     // All the room at once, as far as it can be told: growing would copy everything again and again.
     let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     content.push(VERSION);
-    pack(&(at.index(), &books), &mut content).map_err(fault)?;
+    pack(&(at.index(), &replica), &mut content).map_err(fault)?;
+    drop(replica);
+    let is_newest = found.is_some_and(|found| found.name == NEWEST);
     write_snapshot(&**storage, NEXT, &content)?;
     let rename = |from: &str, to: &str| {
         let failed = |source: std::io::Error| Error::Io {
@@ -166,6 +200,13 @@ pub(super) fn make(
     };
     storage.sync_dir().map_err(failed)?;
     Ok(Some(Made { at, previous: from, octets: octets_of(&content) }))
+}
+
+fn apply(replica: &mut Replica<'_>, entries: &[(u64, Vec<Change>)]) -> Result<(), CoreError> {
+    for (position, changes) in entries {
+        replica.announce(changes).map_err(|reason| CoreError::Entry { position: *position, reason })?;
+    }
+    recovery::apply(replica.books_mut(), entries)
 }
 
 /// What content takes.
