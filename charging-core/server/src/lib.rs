@@ -24,7 +24,7 @@ pub use metric::{describe_metrics, names};
 pub use pricing::TariffPricing;
 pub use quotes::{explained, quoted};
 pub use service::{ServeError, TlsError, serve, serve_reloading};
-pub use store::{Core, CoreError, DurableBooks, SEGMENT_BYTES, Subscription};
+pub use store::{CommandStream, Core, CoreError, DurableBooks, SEGMENT_BYTES, Subscription};
 pub use tariffs::{
     Author, Counts, Entry, Kind, RowCounts, RowDifference, Summary, TableRow, TariffError, Tariffs, Wanted,
     row_differences, rows_of,

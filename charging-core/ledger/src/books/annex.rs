@@ -235,10 +235,15 @@ impl Books {
         let unknown = || ApplyError::UnknownSession(counted.session_id.clone());
         let session = self.sessions.get(&counted.session_id).ok_or_else(unknown)?;
         let number = self.payer(session).ok_or(ApplyError::UnknownAccount)?.number;
+        self.count_for(number, counted);
+        Ok(())
+    }
+
+    /// Where it is known who pays for the session.
+    pub(super) fn count_for(&mut self, number: u32, counted: &Counted) {
         let activity = self.annex.activity.or_insert_with(number, Activity::default);
         activity.count(counted.at, counted.day, counted.cost, counted.started);
         self.open_by_account.pledge(number, &counted.session_id, counted.pledged);
-        Ok(())
     }
 }
 

@@ -69,7 +69,7 @@ impl Books {
                 Ok(())
             }
             Change::SessionOpened(opened) => self.open_session(opened),
-            Change::SessionChanged(changed) => self.change_session(changed),
+            Change::SessionChanged(changed) => self.change_session(changed, None).map(drop),
             Change::Answered(answered) => self.store_answer(answered),
             Change::Notified { client_id, notification } => {
                 self.notify(client_id, notification);
@@ -108,12 +108,44 @@ impl Books {
         }
     }
 
-    /// Applies the changes of one decision in their order.
+    /// Applies the changes of one decision, or of many, in their order. Nearly all are about a session that changed just before: it is
+    /// looked for once and not for each of them, and its answer is stored when it changes.
     ///
     /// # Errors
     /// At the first change that does not fit; those before it are applied, and the books are of no use any more.
-    pub fn apply_all<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), ApplyError> {
-        changes.into_iter().try_for_each(|change| self.apply(change))
+    pub fn apply_all(&mut self, changes: &[Change]) -> Result<(), ApplyError> {
+        let mut rest = changes;
+        while let Some((change, behind)) = rest.split_first() {
+            rest = behind;
+            let Change::SessionChanged(changed) = change else {
+                self.apply(change)?;
+                continue;
+            };
+            let others = behind.iter().take_while(|change| !moves_sessions(change)).count();
+            let (beside, behind) = behind.split_at_checked(others).unwrap_or((behind, &[]));
+            self.apply_with(changed, beside)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// Applies a change of a session, and those that came with it.
+    fn apply_with(&mut self, changed: &SessionChanged, beside: &[Change]) -> Result<(), ApplyError> {
+        let answered = beside.iter().find_map(|change| match change {
+            Change::Answered(answered) if answered.answer.session_id == changed.session_id => Some(&**answered),
+            _ => None,
+        });
+        let payer = self.change_session(changed, answered)?;
+        beside.iter().try_for_each(|change| match (change, payer) {
+            (Change::Answered(stored), _) if answered.is_some_and(|answered| std::ptr::eq(answered, &**stored)) => {
+                Ok(())
+            }
+            (Change::Counted(counted), Some(number)) if counted.session_id == changed.session_id => {
+                self.count_for(number, counted);
+                Ok(())
+            }
+            (change, _) => self.apply(change),
+        })
     }
 
     fn create_account(&mut self, created: &AccountCreated) -> Result<(), ApplyError> {
@@ -198,26 +230,40 @@ impl Books {
         Ok(())
     }
 
-    fn change_session(&mut self, changed: &SessionChanged) -> Result<(), ApplyError> {
+    /// Also stores an answer of that session, and says who pays.
+    fn change_session(
+        &mut self,
+        changed: &SessionChanged,
+        answered: Option<&Answered>,
+    ) -> Result<Option<u32>, ApplyError> {
         let unknown = || ApplyError::UnknownSession(changed.session_id.clone());
-        let session = self.sessions.get(&changed.session_id).ok_or_else(unknown)?;
+        let mut session = self.sessions.get_mut(&changed.session_id).ok_or_else(unknown)?;
         for group in &changed.groups {
             let known = session.groups.iter().any(|kept| is_same_group(kept, group));
             if !known && group.rate.is_none() {
                 return Err(ApplyError::GroupWithoutRate(group.rating_group));
             }
         }
-        let number = match &session.account {
-            Some(_) => Some(self.payer(session).ok_or(ApplyError::UnknownAccount)?.number),
-            None if changed.groups.is_empty() => None,
-            None => return Err(ApplyError::UnknownAccount),
+        let number = match (&session.account, session.payer.0) {
+            (Some(_), Some(number)) if usize::try_from(number).is_ok_and(|at| at < self.accounts.len()) => Some(number),
+            (Some(_), Some(_)) => return Err(ApplyError::UnknownAccount),
+            (Some(account), None) => {
+                let account = account.clone();
+                let number = self.account_at(&account).ok_or(ApplyError::UnknownAccount)?.number;
+                session = self.sessions.get_mut(&changed.session_id).ok_or_else(unknown)?;
+                Some(number)
+            }
+            (None, _) if changed.groups.is_empty() => None,
+            (None, _) => return Err(ApplyError::UnknownAccount),
         };
-        let session = self.sessions.get_mut(&changed.session_id).ok_or_else(unknown)?;
         let before = (session.charged(), session.held());
         let keys_before = (session.deadline, session.ended);
         let phase_before = session.phase;
         session.payer = Payer(number);
         update_session(session, changed);
+        if let Some(answered) = answered {
+            session.answers.keep(answered.fingerprint, &answered.answer);
+        }
         let (charged, held) = (session.charged() - before.0, session.held() - before.1);
         // The text that is kept already, not that of the request.
         let (id, client_id) = (session.id.clone(), session.client_id.clone());
@@ -235,7 +281,7 @@ impl Books {
                 notification.session_id == changed.session_id && is_settled(notification.kind, closed)
             });
         }
-        Ok(())
+        Ok(number)
     }
 
     fn index_phase(&mut self, phase: SessionPhase, id: &SessionId, client_id: &ClientId, account: Option<u32>) {
@@ -338,6 +384,11 @@ pub(crate) fn is_settled(kind: NotificationKind, closed: bool) -> bool {
 pub(crate) fn is_replaced(earlier: &Notification, newer: &Notification) -> bool {
     earlier.session_id == newer.session_id
         && (earlier.kind == NotificationKind::Reauthorize) == (newer.kind == NotificationKind::Reauthorize)
+}
+
+/// Whether what is known of a session before this need not be so after it.
+const fn moves_sessions(change: &Change) -> bool {
+    matches!(change, Change::SessionOpened(_) | Change::SessionChanged(_) | Change::KeysDropped { .. })
 }
 
 fn is_same_group(kept: &Group, change: &crate::change::GroupChange) -> bool {

@@ -146,7 +146,7 @@ fn a_snapshot_is_the_books() {
     let read: Books = postcard::from_bytes(&bytes).expect("read");
     assert!(read == desk.books);
     let mut torn = Books::new();
-    assert!(torn.apply_all(desk.log.iter().skip(2)).is_err(), "a log without its beginning does not fit");
+    assert!(torn.apply_all(desk.log.get(2..).unwrap_or_default()).is_err(), "a log without its beginning does not fit");
 }
 
 #[test]

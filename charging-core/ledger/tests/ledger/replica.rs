@@ -4,7 +4,7 @@ use ledger::{Books, Change, Replica, pack};
 
 use crate::play::play_of_format_2;
 
-fn applied<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Books {
+fn applied(changes: &[Change]) -> Books {
     let mut books = Books::new();
     books.apply_all(changes).unwrap_or_else(|error| panic!("{error}"));
     books
