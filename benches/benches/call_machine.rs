@@ -84,7 +84,7 @@ fn bytes_per_live_call(settings: &Arc<CallSettings>) -> Option<u64> {
 fn text_bytes(offer: &CallOffer) -> usize {
     let sip = &offer.sip;
     let numbers = [&offer.calling, &offer.called, &sip.from_uri, &sip.to_uri];
-    let texts = [&sip.call_id_header, &sip.user_agent, &sip.codec, &sip.ip_address, &offer.trunk, &offer.subject];
+    let texts = [&sip.call_id_header, &sip.user_agent, &sip.codec, &sip.ip_address, &offer.trunk];
     let ids = [offer.call_id.as_str(), offer.session_id.as_str(), offer.leg_id.as_str(), offer.tenant.as_str()];
     let always = [offer.dialled.expose(), &offer.category, &offer.node];
     let payer = offer.payer.iter().map(|payer| payer.value.expose().len());

@@ -35,7 +35,7 @@ const ON_TOP: &[&str] = &["tollkeeper", "demo", "tests", "benches"];
 
 /// Crates that must not read a clock, open a socket or roll dice; and the few foreign crates they may use.
 const PURE: &[(&str, &[&str])] = &[
-    ("types", &["serde", "thiserror"]),
+    ("types", &["serde", "smol_str", "thiserror"]),
     ("protocol-codecs", &["bytes", "nom", "rsip", "serde", "serde_json", "thiserror", "tokio-util"]),
     ("agents/call", &["serde", "thiserror"]),
     ("cdr/model", &["hmac", "rlibphonenumber", "serde", "serde_json", "sha2", "thiserror"]),

@@ -1,5 +1,5 @@
 //! The words that every part of tollkeeper shares: money, time, ids, causes, masked numbers, and the charging
-//! request and answer. No I/O, no clock, no randomness; depends on serde and thiserror only.
+//! request and answer. No I/O, no clock, no randomness; depends on serde, smol_str and thiserror only.
 
 pub mod cause;
 pub mod charging;
@@ -17,4 +17,5 @@ pub use duration::ConfigDuration;
 pub use ids::{AccountId, CallId, ClientId, LegId, SessionId, Tenant};
 pub use masked::Number;
 pub use money::{Currency, Money};
+pub use smol_str::SmolStr;
 pub use time::{DurationMs, MonoMs, Now, UtcMs};

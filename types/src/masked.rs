@@ -2,19 +2,19 @@
 //! only from [`Number::expose`], whose callers can be listed by searching for that word.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// A telephone number, SIP user or other subscriber identity. `Debug` and `Display` keep the first characters (the
 /// country) and the last two, at most half of the text: `+49301234567` is shown as `+493******67`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Number(#[serde(deserialize_with = "crate::text::shared")] Arc<str>);
+pub struct Number(SmolStr);
 
 impl Number {
     /// Wraps the text as it is.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
+    pub fn new(text: impl Into<SmolStr>) -> Self {
         Self(text.into())
     }
 

@@ -3,7 +3,9 @@
 use cdr_model::{CallDirection, Qos, SipData};
 use serde::{Deserialize, Serialize};
 use types::charging::{ChargingMode, Service, SubscriberId};
-use types::{CallId, Cause, DurationMs, EndedBy, LegId, Number, ReleaseCause, SessionId, SipStatus, Tenant, UtcMs};
+use types::{
+    CallId, Cause, DurationMs, EndedBy, LegId, Number, ReleaseCause, SessionId, SipStatus, SmolStr, Tenant, UtcMs,
+};
 
 /// Something happened to a call. Times are the switch's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +51,9 @@ pub struct CallOffer {
     /// What is sold.
     pub service: Service,
     /// The rating category.
-    pub category: Box<str>,
+    pub category: SmolStr,
     /// The rating subject; absent: the account.
-    pub subject: Option<Box<str>>,
+    pub subject: Option<SmolStr>,
     /// Who calls, normalised where that was possible.
     pub calling: Option<Number>,
     /// Who is called, normalised; absent: that was not possible and the call is refused.

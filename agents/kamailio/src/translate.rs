@@ -25,7 +25,7 @@ pub(crate) fn offer(config: &KamailioConfig, switch: &str, session_id: SessionId
         payer: fields.payer.as_ref().map(|payer| SubscriberId::account(payer.expose())),
         charging_mode: config.calls.mode,
         service: Service::Voice,
-        category: config.calls.category.clone(),
+        category: config.calls.category.as_ref().into(),
         subject: None,
         calling: caller.map(|caller| rules.normalise(caller).unwrap_or_else(|| Number::from(caller))),
         called: if fields.never_refuse { Some(Number::from(dialled)) } else { rules.normalise(dialled) },

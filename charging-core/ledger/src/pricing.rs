@@ -1,11 +1,9 @@
 //! What the ledger needs to know about prices. The server implements [`Pricing`] over the rating crate; the ledger
 //! never sees a tariff.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use types::charging::Service;
-use types::{Currency, ErrorClass, Money, Number, Tenant, UtcMs};
+use types::{Currency, ErrorClass, Money, Number, SmolStr, Tenant, UtcMs};
 
 /// When the priced usage begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +27,9 @@ pub struct RateQuery {
     /// What is sold; decides the unit of every usage: milliseconds, octets, or messages and events.
     pub service: Service,
     /// The rating category, such as `call`.
-    #[serde(deserialize_with = "types::text::shared")]
-    pub category: Arc<str>,
+    pub category: SmolStr,
     /// The rating subject; the account's id unless the request named one.
-    #[serde(deserialize_with = "types::text::shared")]
-    pub subject: Arc<str>,
+    pub subject: SmolStr,
     /// The called party; absent for services that call nobody.
     pub destination: Option<Number>,
     /// The rating group; 0 for voice.

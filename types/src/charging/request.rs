@@ -1,11 +1,9 @@
 //! What a client asks of the core.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::service::{Service, ServiceInformation};
-use crate::{ClientId, DurationMs, Money, Number, ReleaseCause, SessionId, Tenant, UtcMs};
+use crate::{ClientId, DurationMs, Money, Number, ReleaseCause, SessionId, SmolStr, Tenant, UtcMs};
 
 /// One charging request. (`session_id`, `request_number`) is its idempotency key: the same key with the same
 /// chargeable content gets the stored answer; `retransmission` and `client_state` are not chargeable content.
@@ -30,9 +28,9 @@ pub struct ChargingRequest {
     /// What is sold.
     pub service: Service,
     /// The rating category, `call` unless configured.
-    pub category: Box<str>,
+    pub category: SmolStr,
     /// The rating subject; absent: the account's id.
-    pub subject: Option<Box<str>>,
+    pub subject: Option<SmolStr>,
     /// The calling party, E.164 with `+`; absent when unknown. Not used for rating.
     pub calling: Option<Number>,
     /// The called party, normalised: E.164 with `+`, or a listed short code.
@@ -123,7 +121,7 @@ pub struct SubscriberId {
 
 impl SubscriberId {
     /// An identity that is our own account id.
-    pub fn account(id: impl Into<Arc<str>>) -> Self {
+    pub fn account(id: impl Into<SmolStr>) -> Self {
         Self { kind: SubscriberIdKind::Private, value: Number::new(id) }
     }
 }
@@ -137,7 +135,7 @@ pub struct UnitUsage {
     pub service_identifier: Option<u32>,
     /// The rating category of this group; absent: that of the request. Counts when the group is first used.
     #[serde(default)]
-    pub category: Option<Box<str>>,
+    pub category: Option<SmolStr>,
     /// The destination this group is rated by; absent: the called party of the request. Counts when the group is first
     /// used.
     #[serde(default)]

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use types::charging::{ChargingMode, Service};
-use types::{Tenant, UtcMs};
+use types::{SmolStr, Tenant, UtcMs};
 
 use super::ask::Ask;
 use super::facts::Facts;
@@ -89,7 +89,7 @@ pub struct Terms {
     pub service: Service,
     /// The rating subject; absent: the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Box<str>>,
+    pub subject: Option<SmolStr>,
     /// How money is treated.
     pub mode: ChargingMode,
 }

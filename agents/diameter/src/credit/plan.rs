@@ -123,7 +123,7 @@ fn group_plan(
     let mut unit = UnitUsage {
         rating_group: key.0,
         service_identifier: key.1,
-        category: service.category.clone(),
+        category: service.category.as_deref().map(Into::into),
         called: service.destination.as_deref().map(Number::from),
         requested: wanted(ask, group, sold, grants),
         used: group.used.clone(),
@@ -164,7 +164,7 @@ fn standing_unit(ask: &Ask, verdicts: &[Verdict], config: &DiameterConfig, units
         units.push(UnitUsage {
             rating_group: STANDING,
             service_identifier: None,
-            category: row.category.clone(),
+            category: row.category.as_deref().map(Into::into),
             called: row.destination.as_deref().map(Number::from),
             requested: None,
             used: Vec::new(),
@@ -192,7 +192,7 @@ fn terms(row: &ServiceConfig, facts: &Facts, config: &DiameterConfig) -> Terms {
     Terms {
         tenant: Tenant::from(tenant(row, config)),
         service: sold(row, facts),
-        subject: row.subject.clone(),
+        subject: row.subject.as_deref().map(Into::into),
         mode: row.mode.unwrap_or(ChargingMode::Prepaid),
     }
 }

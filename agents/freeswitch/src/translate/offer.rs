@@ -43,7 +43,7 @@ pub(crate) fn offer(config: &FreeswitchConfig, switch: &str, session_id: Session
         charging_mode: mode(event).flatten().unwrap_or(config.calls.mode),
         service: Service::Voice,
         category: variable(event, &["tollkeeper_category", "cgr_category"])
-            .map_or(config.calls.category.clone(), Into::into),
+            .map_or(config.calls.category.as_ref().into(), Into::into),
         subject: variable(event, &["tollkeeper_subject", "cgr_subject"]).map(Into::into),
         calling: calling(event, rules),
         called: if never_refuse { Some(Number::from(dialled)) } else { rules.normalise(dialled) },

@@ -207,7 +207,7 @@ impl Books {
         };
         let session = Session {
             id: opened.session_id.clone(),
-            client_id: self.unsettled_by_client.own(&opened.client_id),
+            client_id: opened.client_id.clone(),
             account: opened.account.clone(),
             payer: opened.payer,
             currency: opened.currency,

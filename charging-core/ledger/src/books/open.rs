@@ -113,11 +113,6 @@ impl UnsettledByClient {
         }
     }
 
-    /// The id of a client as it is kept already, where it is.
-    pub fn own(&self, client_id: &ClientId) -> ClientId {
-        self.sessions.get_key_value(client_id).map_or(client_id, |(kept, _)| kept).clone()
-    }
-
     pub fn contains(&self, client_id: &ClientId, session_id: &SessionId) -> bool {
         self.sessions.get(client_id).is_some_and(|sessions| sessions.contains(session_id))
     }

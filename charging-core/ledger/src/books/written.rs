@@ -6,7 +6,6 @@
 //! ([`super::replica`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::{SerializeSeq as _, SerializeStruct as _};
@@ -107,16 +106,14 @@ impl<'de> Deserialize<'de> for Books {
     }
 }
 
-/// Sessions that were read, by id; what is the same text is one.
+/// Sessions that were read, by id.
 #[derive(Default)]
 pub(super) struct Sessions {
     all: Keyed<SessionId, Box<Session>>,
-    last: Option<(ClientId, Tenant, Arc<str>)>,
 }
 
 impl Sessions {
-    pub fn add(&mut self, mut session: Box<Session>) {
-        share_texts(&mut session, &mut self.last);
+    pub fn add(&mut self, session: Box<Session>) {
         self.all.insert(session.id.clone(), session);
     }
 
@@ -127,30 +124,6 @@ impl Sessions {
         }
         books.sessions = self.all;
         books
-    }
-}
-
-/// Texts that nearly all sessions have, and those that one has twice, become one.
-fn share_texts(session: &mut Session, last: &mut Option<(ClientId, Tenant, Arc<str>)>) {
-    let Session { client_id, account: Some(account), groups, .. } = session else { return };
-    let id = account.id.shared_text();
-    for query in groups.as_mut_slice().iter_mut().map(|group| &mut group.rate.query) {
-        if query.subject == id {
-            query.subject = Arc::clone(&id);
-        }
-        let (client, tenant, category) =
-            last.get_or_insert_with(|| (client_id.clone(), account.tenant.clone(), Arc::clone(&query.category)));
-        for (mine, kept) in [(&mut account.tenant, &*tenant), (&mut query.tenant, &*tenant)] {
-            if mine == kept {
-                mine.clone_from(kept);
-            }
-        }
-        if query.category == *category {
-            query.category = Arc::clone(category);
-        }
-        if client_id == client {
-            client_id.clone_from(client);
-        }
     }
 }
 

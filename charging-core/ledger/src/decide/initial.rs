@@ -108,8 +108,8 @@ pub(super) fn resolve(
         // The payer's tenant, whatever a later request says.
         tenant: turn.books.tenant_of(account).cloned().unwrap_or_else(|| request.tenant.clone()),
         service: request.service,
-        category: unit.category.as_ref().unwrap_or(&request.category).as_ref().into(),
-        subject: request.subject.as_deref().unwrap_or_else(|| account.names.id()).into(),
+        category: unit.category.as_ref().unwrap_or(&request.category).clone(),
+        subject: request.subject.clone().unwrap_or_else(|| account.names.id().into()),
         destination: unit.called.as_ref().or(request.called.as_ref()).cloned(),
         rating_group: unit.rating_group,
         start,

@@ -1,12 +1,10 @@
 //! From a finished sheet to answer and changes.
 
-use std::sync::Arc;
-
 use types::charging::{
     ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode, Service,
     SessionPhase, UnitAnswer,
 };
-use types::{AccountId, Money, ReleaseCause, SessionId, UtcMs};
+use types::{Money, ReleaseCause, SessionId, UtcMs};
 
 use super::Turn;
 use super::rules::Rules;
@@ -48,13 +46,7 @@ impl Paper<'_> {
         let mut changes = Vec::with_capacity(4);
         if self.session.is_none() {
             let account = self.sheet.account;
-            let subject = self.sheet.drafts.first().map(|draft| &draft.rate.query.subject);
-            let shared = subject.filter(|subject| account.names.has_id(subject));
-            let key = shared.zip(self.turn.books.tenant_of(account)).map(|(subject, tenant)| AccountKey {
-                tenant: tenant.clone(),
-                id: AccountId::new(Arc::clone(subject)),
-            });
-            let key = key.unwrap_or_else(|| self.turn.books.key_of(account));
+            let key = self.turn.books.key_of(account);
             changes.push(opened(request, Some((account, key))));
         }
         let changed = self.session_changed();

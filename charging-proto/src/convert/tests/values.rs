@@ -67,7 +67,7 @@ pub(super) fn usage() -> impl Strategy<Value = UnitUsage> {
         |(rating_group, service_identifier, requested, used, (category, called))| UnitUsage {
             rating_group,
             service_identifier,
-            category,
+            category: category.map(Into::into),
             called: called.map(types::Number::new),
             requested,
             used,
@@ -118,7 +118,7 @@ pub(super) fn request() -> impl Strategy<Value = ChargingRequest> {
         charging_mode: payer.1,
         service: payer.2,
         category: payer.3.into(),
-        subject: payer.4,
+        subject: payer.4.map(Into::into),
         calling: parties.0.map(Number::new),
         called: parties.1.map(Number::new),
         event_time: parties.2,
