@@ -145,7 +145,7 @@ impl MemoryCore {
         let refusal =
             ChargingAnswer::refusal(request.session_id.clone(), request.request_number, ResultCode::UNABLE_TO_COMPLY);
         let answer = match self.command(&Command::Charge(Box::new(request))) {
-            Outcome::Charged(charged) => charged.answer,
+            Outcome::Charged(charged) => Arc::unwrap_or_clone(charged.answer),
             _ => refusal,
         };
         self.state().answers.push(answer.clone());

@@ -40,7 +40,7 @@ impl InProcessTransport {
         let (session_id, number) = (request.session_id.clone(), request.request_number);
         let refusal = |code| ChargingAnswer::refusal(session_id, number, code);
         match timely(self.core.decide(Command::Charge(Box::new(request)))).await? {
-            Ok(Outcome::Charged(charged)) => Ok(charged.answer),
+            Ok(Outcome::Charged(charged)) => Ok(Arc::unwrap_or_clone(charged.answer)),
             Ok(_) => Ok(refusal(ResultCode::UNABLE_TO_COMPLY)),
             Err(CoreError::TooBusy { .. } | CoreError::DiskFull) => Ok(refusal(ResultCode::TOO_BUSY)),
             Err(CoreError::TooLarge { .. }) => Ok(refusal(ResultCode::INVALID_VALUE)),

@@ -1,6 +1,8 @@
 //! What can happen to the books. Changes are logged in a format that numbers variants and fields by place: new
 //! variants go to the end, fields of a released variant never change.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use types::charging::{BalanceDraw, ChargingAnswer, ChargingMode, Notification, Service, SessionPhase, SubscriberId};
 use types::{ClientId, Currency, Money, ReleaseCause, SessionId, UtcMs};
@@ -32,7 +34,7 @@ pub enum Change {
     /// A session moved on; its account's balance and holds move with its meters.
     SessionChanged(Box<SessionChanged>),
     /// An answer was given under a key.
-    Answered(Box<Answered>),
+    Answered(Answered),
     /// A client must be told something. Replaces a pending one of the same kind for the same session.
     Notified {
         /// Which client.
@@ -176,7 +178,7 @@ pub struct Answered {
     /// Of the request's chargeable content.
     pub fingerprint: Fingerprint,
     /// Names session and request number.
-    pub answer: ChargingAnswer,
+    pub answer: Arc<ChargingAnswer>,
 }
 
 /// An operation on a balance beside the main one.

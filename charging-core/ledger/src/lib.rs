@@ -23,6 +23,7 @@ mod outcome;
 mod packed;
 mod policy;
 mod pricing;
+mod room;
 mod session;
 mod settings;
 mod stored_answer;
@@ -44,5 +45,6 @@ pub use outcome::{Charged, Decision, Denial, InvalidField, Outcome, Receipt, Ref
 pub use packed::{PackError, pack};
 pub use policy::{AccountLimits, DestinationClass, DestinationRule, Limit, LimitsView, Policy, PolicyDenial};
 pub use pricing::{Pricing, RateKey, RateQuery, RateRefusal, Rounding, Start};
+pub use room::most_octets;
 pub use session::{Group, MAX_USAGE, Meter, Payer};
 pub use settings::Settings;

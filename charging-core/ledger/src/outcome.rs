@@ -1,5 +1,7 @@
 //! What was decided: the answer for whoever asked, and the changes that must be stored before it is given.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use types::charging::{ChargingAnswer, ResultCode, SubscriberIdKind};
 use types::{Currency, ErrorClass, Money, ReleaseCause, SessionId};
@@ -23,7 +25,7 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// To a charging request.
-    Charged(Box<Charged>),
+    Charged(Charged),
     /// The account after the change: created, blocked, unblocked.
     Account(Box<AccountView>),
     /// To a top-up or debit.
@@ -48,8 +50,8 @@ pub enum Outcome {
 /// The outcome of a charging request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charged {
-    /// For the client.
-    pub answer: ChargingAnswer,
+    /// For the client; the change that stores it has the same.
+    pub answer: Arc<ChargingAnswer>,
     /// Why it was denied in whole or in part, for logs and metrics; absent in good order and for a stored answer.
     pub denial: Option<Denial>,
     /// True when this is the stored answer of an earlier request with the same key.

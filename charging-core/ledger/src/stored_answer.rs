@@ -75,7 +75,7 @@ impl StoredAnswers {
     }
 
     /// Keeps an answer, if there is none under its number.
-    pub fn keep(&mut self, fingerprint: Fingerprint, answer: &ChargingAnswer) {
+    pub fn keep(&mut self, fingerprint: Fingerprint, answer: &ChargingAnswer, scratch: &mut Scratch) {
         let packing = Packing {
             result_code: answer.result_code,
             failure_handling: answer.failure_handling,
@@ -86,18 +86,19 @@ impl StoredAnswers {
             remaining_balance: answer.remaining_balance,
             notifications: &answer.notifications,
         };
-        self.pack(answer.request_number, fingerprint, &packing);
+        self.pack(answer.request_number, fingerprint, &packing, scratch);
     }
 
-    fn pack(&mut self, request_number: u32, fingerprint: Fingerprint, packing: &Packing<'_>) {
+    fn pack(&mut self, request_number: u32, fingerprint: Fingerprint, packing: &Packing<'_>, scratch: &mut Scratch) {
         let before = self.iter().take_while(|stored| stored.request_number < request_number);
         let place: usize = before.map(|stored| stored.octets()).sum();
         let (before, after) = self.0.split_at_checked(place).unwrap_or((&self.0, &[]));
         if split(after).is_some_and(|(stored, _)| stored.request_number == request_number) {
             return;
         }
-        let mut packed = Vec::with_capacity(USUAL_OCTETS);
-        pack(packing, &mut packed).expect("invariant: an answer is plain data");
+        let Scratch(packed) = scratch;
+        packed.clear();
+        pack(packing, packed).expect("invariant: an answer is plain data");
         let length = u32::try_from(packed.len()).expect("invariant: an answer fits into a log record");
         // There are millions of them: no room for more than is needed.
         let mut all = Vec::with_capacity(self.0.len() + HEAD_OCTETS + packed.len());
@@ -105,7 +106,7 @@ impl StoredAnswers {
         all.extend_from_slice(&request_number.to_le_bytes());
         all.extend_from_slice(&fingerprint.to_octets());
         all.extend_from_slice(&length.to_le_bytes());
-        all.extend_from_slice(&packed);
+        all.extend_from_slice(packed);
         all.extend_from_slice(after);
         self.0 = all.into();
     }
@@ -191,7 +192,7 @@ pub(crate) struct ListedAnswers(pub StoredAnswers);
 
 impl<'de> Deserialize<'de> for ListedAnswers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = StoredAnswers::default();
+        let (mut all, mut scratch) = (StoredAnswers::default(), Scratch::default());
         for whole in Vec::<Whole>::deserialize(deserializer)? {
             let packing = Packing {
                 result_code: whole.result_code,
@@ -203,16 +204,26 @@ impl<'de> Deserialize<'de> for ListedAnswers {
                 remaining_balance: whole.remaining_balance,
                 notifications: &whole.notifications,
             };
-            all.pack(whole.request_number, whole.fingerprint, &packing);
+            all.pack(whole.request_number, whole.fingerprint, &packing, &mut scratch);
         }
         Ok(Self(all))
     }
 }
 
+/// Where answers are packed before it is known how much room they need. Says nothing, so all are equal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scratch(Vec<u8>);
+
+impl PartialEq for Scratch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Scratch {}
+
 /// Number, fingerprint and length.
 const HEAD_OCTETS: usize = 24;
-/// An answer for one group takes some 60.
-const USUAL_OCTETS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -254,11 +265,11 @@ mod tests {
         };
         // In no order; the last one takes more than the usual room.
         let given = [(9, 0), (3, 1), (u32::MAX, 1), (0, 1), (5, 40)];
-        let mut all = StoredAnswers::default();
+        let (mut all, mut scratch) = (StoredAnswers::default(), Scratch::default());
         for (number, count) in given {
             assert!(all.find(number).is_none());
-            all.keep(fingerprint(number), &answer(number, count));
-            all.keep(fingerprint(7), &answer(number, 2));
+            all.keep(fingerprint(number), &answer(number, count), &mut scratch);
+            all.keep(fingerprint(7), &answer(number, 2), &mut scratch);
         }
         let written = postcard::to_extend(&all, Vec::new()).expect("written");
         let read: StoredAnswers = postcard::from_bytes(&written).expect("read");

@@ -95,7 +95,7 @@ impl HeldTariffs<'_> {
 pub(crate) struct TurnPricing<'h> {
     tariffs: &'h Tariffs,
     resident: &'h Resident,
-    found: RefCell<Vec<(RateKey, Rated<'h>)>>,
+    found: RefCell<Found<'h>>,
     /// The last answer of [`Pricing::day_of`].
     day: RefCell<Option<(Tenant, UtcMs, i64)>>,
 }
@@ -188,7 +188,7 @@ impl<'h> TurnPricing<'h> {
     }
 
     fn rated(&self, key: &RateKey) -> Rated<'h> {
-        let known = self.found.borrow().iter().find(|(known, _)| is_same(known, key)).map(|(_, rated)| *rated);
+        let known = self.found.borrow().find(key);
         known.unwrap_or_else(|| {
             let rated = self.plan(key).resolve(&question(&key.query)).expect(RESOLVED);
             self.remember(key, rated);
@@ -197,11 +197,33 @@ impl<'h> TurnPricing<'h> {
     }
 
     fn remember(&self, key: &RateKey, rated: Rated<'h>) {
-        let mut found = self.found.borrow_mut();
-        if found.len() >= REMEMBERED {
-            found.remove(0);
+        self.found.borrow_mut().keep((key.clone(), rated));
+    }
+}
+
+/// Rates that were found. Nearly every decision is about one group, whose rate and the one it had before its start was settled have
+/// their places here.
+#[derive(Debug, Default)]
+struct Found<'h> {
+    first: [Option<(RateKey, Rated<'h>)>; 2],
+    more: Vec<(RateKey, Rated<'h>)>,
+}
+
+impl<'h> Found<'h> {
+    fn find(&self, key: &RateKey) -> Option<Rated<'h>> {
+        let mut all = self.first.iter().flatten().chain(&self.more);
+        all.find(|(known, _)| is_same(known, key)).map(|(_, rated)| *rated)
+    }
+
+    fn keep(&mut self, found: (RateKey, Rated<'h>)) {
+        if let Some(free) = self.first.iter_mut().find(|place| place.is_none()) {
+            *free = Some(found);
+            return;
         }
-        found.push((key.clone(), rated));
+        if self.more.len() >= REMEMBERED {
+            self.more.remove(0);
+        }
+        self.more.push(found);
     }
 }
 

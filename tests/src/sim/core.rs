@@ -192,7 +192,7 @@ impl Core {
     fn answers(&mut self, stage: &mut Stage, decided: Vec<Decided>, questions: Vec<Packet>) {
         for Decided { packet, outcome } in decided {
             let reply = match outcome {
-                Outcome::Charged(charged) => Reply::Charged(Box::new(charged.answer)),
+                Outcome::Charged(charged) => Reply::Charged(Box::new(Arc::unwrap_or_clone(charged.answer))),
                 _ => Reply::Operated,
             };
             stage.answer(&packet, reply);

@@ -186,7 +186,7 @@ pub fn of_ledger(cpu: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     cpu.iter().filter(|(name, _)| OWN.contains(&name.as_str())).map(|(name, ns)| (name.clone(), *ns)).collect()
 }
 
-const OWN: [&str; 4] = ["ledger", "ledger-log", "ledger-encode", "snapshot"];
+const OWN: [&str; 5] = ["ledger", "ledger-log", "snapshot", "snapshots", threads::GONE];
 const IN_FLIGHT: usize = 4096;
 /// Tenths of a second before memory is read.
 const SETTLING: usize = 30;

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::Context as _;
 
-/// Nanoseconds on a processor by thread name; threads of one name together. Only those that still run.
+/// Nanoseconds on a processor by thread name; threads of one name together, and those that are gone as [`GONE`].
 pub fn cpu_ns() -> anyhow::Result<BTreeMap<String, u64>> {
     let mut by_name = BTreeMap::new();
     for entry in fs::read_dir("/proc/self/task")? {
@@ -18,7 +18,19 @@ pub fn cpu_ns() -> anyhow::Result<BTreeMap<String, u64>> {
         let ns: u64 = times.split_whitespace().next().context("no times")?.parse()?;
         *by_name.entry(name.trim().to_owned()).or_default() += ns;
     }
+    let alive: u64 = by_name.values().sum();
+    by_name.insert(GONE.to_owned(), process_ns()?.saturating_sub(alive));
     Ok(by_name)
+}
+
+/// Of all threads there ever were, to the hundredth of a second: proc(5), stat.
+fn process_ns() -> anyhow::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name in parentheses may have blanks; user time is field 14, system time the next.
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 =
+        behind_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
 }
 
 /// What ran between two looks, in nanoseconds.
@@ -36,3 +48,6 @@ pub fn memory() -> anyhow::Result<(u64, u64)> {
     };
     Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
+
+/// Threads that ended: the steps of snapshots, where the core is in this process.
+pub const GONE: &str = "ended";

@@ -132,14 +132,12 @@ impl Books {
     /// Applies a change of a session, and those that came with it.
     fn apply_with(&mut self, changed: &SessionChanged, beside: &[Change]) -> Result<(), ApplyError> {
         let answered = beside.iter().find_map(|change| match change {
-            Change::Answered(answered) if answered.answer.session_id == changed.session_id => Some(&**answered),
+            Change::Answered(answered) if answered.answer.session_id == changed.session_id => Some(answered),
             _ => None,
         });
         let payer = self.change_session(changed, answered)?;
         beside.iter().try_for_each(|change| match (change, payer) {
-            (Change::Answered(stored), _) if answered.is_some_and(|answered| std::ptr::eq(answered, &**stored)) => {
-                Ok(())
-            }
+            (Change::Answered(stored), _) if answered.is_some_and(|answered| std::ptr::eq(answered, stored)) => Ok(()),
             (Change::Counted(counted), Some(number)) if counted.session_id == changed.session_id => {
                 self.count_for(number, counted);
                 Ok(())
@@ -262,7 +260,7 @@ impl Books {
         session.payer = Payer(number);
         update_session(session, changed);
         if let Some(answered) = answered {
-            session.answers.keep(answered.fingerprint, &answered.answer);
+            session.answers.keep(answered.fingerprint, &answered.answer, &mut self.scratch);
         }
         let (charged, held) = (session.charged() - before.0, session.held() - before.1);
         // The text that is kept already, not that of the request.
@@ -318,7 +316,7 @@ impl Books {
     fn store_answer(&mut self, answered: &Answered) -> Result<(), ApplyError> {
         let id = &answered.answer.session_id;
         let session = self.sessions.get_mut(id).ok_or_else(|| ApplyError::UnknownSession(id.clone()))?;
-        session.answers.keep(answered.fingerprint, &answered.answer);
+        session.answers.keep(answered.fingerprint, &answered.answer, &mut self.scratch);
         Ok(())
     }
 

@@ -23,8 +23,8 @@ use crate::balance::BalanceView;
 use crate::fingerprint::Fingerprint;
 use crate::index::{IdentityIndex, identity_hash};
 use crate::outcome::Receipt;
-use crate::pricing::RateKey;
 use crate::session::Session;
+use crate::stored_answer::Scratch;
 
 // Maps by ids: hashed with a seed of the process, as ids may come from callers, and quickly, as every request asks several times.
 pub(crate) use foldhash::{HashMap as Keyed, HashSet as Keys};
@@ -64,6 +64,7 @@ pub struct Books {
     totals: BTreeMap<Currency, Totals>,
     /// Last, because the first format does not have it.
     annex: annex::Annex,
+    scratch: Scratch,
 }
 
 /// A top-up or debit that is remembered.
@@ -129,11 +130,6 @@ impl Books {
     /// What a session was rated with and where it stands, by rating group; empty for an unknown session.
     pub fn groups_of(&self, session_id: &SessionId) -> Vec<crate::session::Group> {
         self.sessions.get(session_id).map(|session| session.groups.as_slice().to_vec()).unwrap_or_default()
-    }
-
-    /// What the first group of a session is rated with; absent for sessions without groups and unknown ones.
-    pub fn first_rate(&self, session_id: &SessionId) -> Option<&RateKey> {
-        self.kept(session_id)?.groups.as_slice().first().map(|group| &group.rate)
     }
 
     /// The payer of a session.

@@ -2,6 +2,7 @@
 //! request, so found by a number or a hash and not by comparing ids.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 use types::{ClientId, Money, SessionId};
 
@@ -89,44 +90,66 @@ fn place(open: &[Open], session_id: &SessionId) -> Result<usize, usize> {
     }
 }
 
-/// What a client still has to close: open and expired sessions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a client still has to close: open and expired sessions. Told apart by where the session keeps its id, which all that is said
+/// of it here shares, and not by the text.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct UnsettledByClient {
-    sessions: Keyed<ClientId, Keys<SessionId>>,
+    sessions: Keyed<ClientId, Keys<Kept>>,
     count: usize,
+}
+
+/// The id that a session keeps.
+#[derive(Debug, Clone)]
+struct Kept(SessionId);
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.shares_text(&other.0)
+    }
+}
+
+impl Eq for Kept {}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_usize(self.0.as_str().as_ptr().addr());
+    }
 }
 
 impl UnsettledByClient {
     pub fn insert(&mut self, client_id: &ClientId, session_id: &SessionId) {
+        let kept = Kept(session_id.clone());
         let added = match self.sessions.get_mut(client_id) {
-            Some(sessions) => sessions.insert(session_id.clone()),
-            None => self.sessions.entry(client_id.clone()).or_default().insert(session_id.clone()),
+            Some(sessions) => sessions.insert(kept),
+            None => self.sessions.entry(client_id.clone()).or_default().insert(kept),
         };
         self.count += usize::from(added);
     }
 
     pub fn remove(&mut self, client_id: &ClientId, session_id: &SessionId) {
         let Some(sessions) = self.sessions.get_mut(client_id) else { return };
-        self.count -= usize::from(sessions.remove(session_id));
+        self.count -= usize::from(sessions.remove(&Kept(session_id.clone())));
         if sessions.is_empty() {
             self.sessions.remove(client_id);
         }
     }
 
     pub fn contains(&self, client_id: &ClientId, session_id: &SessionId) -> bool {
-        self.sessions.get(client_id).is_some_and(|sessions| sessions.contains(session_id))
+        self.sessions.get(client_id).is_some_and(|sessions| sessions.contains(&Kept(session_id.clone())))
     }
 
     /// Of one client, in the order of the ids.
     pub fn of(&self, client_id: &ClientId) -> Vec<&SessionId> {
-        let mut sessions: Vec<&SessionId> = self.sessions.get(client_id).into_iter().flatten().collect();
+        let mut sessions: Vec<&SessionId> =
+            self.sessions.get(client_id).into_iter().flatten().map(|kept| &kept.0).collect();
         sessions.sort_unstable();
         sessions
     }
 
     /// Of all clients, in the order of clients and ids.
     pub fn all(&self) -> BTreeSet<(&ClientId, &SessionId)> {
-        let pairs = self.sessions.iter().flat_map(|(client, sessions)| sessions.iter().map(move |id| (client, id)));
+        let pairs =
+            self.sessions.iter().flat_map(|(client, sessions)| sessions.iter().map(move |kept| (client, &kept.0)));
         pairs.collect()
     }
 
@@ -135,13 +158,22 @@ impl UnsettledByClient {
     }
 }
 
+impl PartialEq for UnsettledByClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && self.all() == other.all()
+    }
+}
+
+impl Eq for UnsettledByClient {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sessions_are_found_by_account_and_by_client() {
-        let id = |text: &str| SessionId::from(text);
+        let kept = ["a", "b", "c", "x"].map(SessionId::from);
+        let id = |text: &str| kept.iter().find(|kept| kept.as_str() == text).expect("kept").clone();
         let (mut open, mut unsettled) = (OpenByAccount::default(), UnsettledByClient::default());
         for (account, client, text) in [(7, "y", "b"), (2, "x", "c"), (7, "y", "a")] {
             open.insert(account, id(text));

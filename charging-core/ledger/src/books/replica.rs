@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::charging::{ChargingMode, Service, SessionPhase};
 use types::{SessionId, UtcMs};
 
-use super::written::{Sessions, WholeBooks, Written};
+use super::written::{Over, Sessions, WholeBooks, Written};
 use super::{Books, Keyed};
 use crate::change::Change;
 
@@ -15,14 +15,6 @@ use crate::change::Change;
 pub struct Replica<'c> {
     books: Books,
     over: Keyed<&'c str, Over<'c>>,
-}
-
-/// A session that is over.
-#[derive(Debug)]
-struct Over<'c> {
-    ended: UtcMs,
-    /// As the snapshot has it.
-    octets: &'c [u8],
 }
 
 /// How a session begins.
@@ -85,6 +77,15 @@ impl<'c> Replica<'c> {
         Ok(())
     }
 
+    /// The parts of which it is written, one behind the other: for whoever wants to do something else between them.
+    pub fn parts(&self) -> impl Iterator<Item = impl Serialize + Send> {
+        (0..).map_while(|number| self.written().part(number))
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written { books: &self.books, over: Some(&self.over) }
+    }
+
     fn unpack(&mut self, session_id: &SessionId) -> Result<(), String> {
         match self.over.remove(session_id.as_str()) {
             Some(over) => self.take(over.octets),
@@ -137,7 +138,6 @@ impl<'de: 'c, 'c> Deserialize<'de> for Replica<'c> {
 /// As the books with all sessions.
 impl Serialize for Replica<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let over: Vec<&[u8]> = self.over.values().map(|over| over.octets).collect();
-        Written { books: &self.books, over: &over }.serialize(serializer)
+        self.written().serialize(serializer)
     }
 }

@@ -150,42 +150,88 @@ impl Books {
 
 impl Serialize for Books {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { books: self, over: &[] }.serialize(serializer)
+        Written { books: self, over: None }.serialize(serializer)
     }
 }
 
 /// Books with further sessions, as they are written.
+#[derive(Clone, Copy)]
 pub(super) struct Written<'b> {
     pub books: &'b Books,
-    pub over: &'b [&'b [u8]],
+    pub over: Option<&'b Keyed<&'b str, Over<'b>>>,
+}
+
+/// A session that is over.
+#[derive(Debug)]
+pub(super) struct Over<'c> {
+    pub ended: UtcMs,
+    /// As the snapshot has it.
+    pub octets: &'c [u8],
+}
+
+impl<'b> Written<'b> {
+    /// What follows all parts before it; absent behind the last one.
+    pub fn part(self, number: usize) -> Option<Part<'b>> {
+        PARTS.get(number).map(|_| Part { whole: self, number })
+    }
 }
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let books = self.books;
-        let mut whole = serializer.serialize_struct("Books", 11)?;
-        whole.serialize_field("tenants", &books.tenants)?;
-        whole.serialize_field("accounts", &books.accounts)?;
-        whole.serialize_field("identities", &books.identities)?;
-        whole.serialize_field("history", &books.history)?;
-        whole.serialize_field("operations", &books.operations)?;
-        whole.serialize_field("operations_by_age", &books.operations_by_age)?;
-        whole.serialize_field("sessions", &WrittenSessions(self))?;
-        whole.serialize_field("notifications", &books.notifications)?;
-        whole.serialize_field("last_notification", &books.last_notification)?;
-        whole.serialize_field("totals", &books.totals)?;
-        whole.serialize_field("annex", &WrittenAnnex(books))?;
+        let mut whole = serializer.serialize_struct("Books", PARTS.len())?;
+        for (number, name) in PARTS.into_iter().enumerate() {
+            whole.serialize_field(name, &Part { whole: *self, number })?;
+        }
         whole.end()
     }
 }
 
-struct WrittenSessions<'b>(&'b Written<'b>);
+/// In the order in which they are read.
+const PARTS: [&str; 11] = [
+    "tenants",
+    "accounts",
+    "identities",
+    "history",
+    "operations",
+    "operations_by_age",
+    "sessions",
+    "notifications",
+    "last_notification",
+    "totals",
+    "annex",
+];
 
-impl Serialize for WrittenSessions<'_> {
+/// One part of the books.
+pub(super) struct Part<'b> {
+    whole: Written<'b>,
+    number: usize,
+}
+
+impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Written { books, over } = self.0;
-        let mut all = serializer.serialize_seq(Some(books.sessions.len() + over.len()))?;
-        over.iter().try_for_each(|octets| all.serialize_element(&Piece(octets)))?;
+        let books = self.whole.books;
+        match self.number {
+            0 => books.tenants.serialize(serializer),
+            1 => books.accounts.serialize(serializer),
+            2 => books.identities.serialize(serializer),
+            3 => books.history.serialize(serializer),
+            4 => books.operations.serialize(serializer),
+            5 => books.operations_by_age.serialize(serializer),
+            6 => self.whole.sessions(serializer),
+            7 => books.notifications.serialize(serializer),
+            8 => books.last_notification.serialize(serializer),
+            9 => books.totals.serialize(serializer),
+            _ => WrittenAnnex(books).serialize(serializer),
+        }
+    }
+}
+
+impl Written<'_> {
+    fn sessions<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Written { books, over } = self;
+        let over_count = over.map_or(0, |over| over.len());
+        let mut all = serializer.serialize_seq(Some(books.sessions.len() + over_count))?;
+        over.into_iter().flat_map(Keyed::values).try_for_each(|over| all.serialize_element(&Piece(over.octets)))?;
         let mut octets = Vec::new();
         for session in books.sessions.values() {
             octets.clear();

@@ -34,8 +34,8 @@ fn known(turn: &Turn<'_>, request: &ChargingRequest, session: &Session) -> Decis
             return refuse(turn, request, Denial::KeyReused);
         }
         let answer = turn.books.detailed(stored.restore(&session.id));
-        let charged = Charged { answer, denial: None, replayed: true };
-        return Decision { outcome: Outcome::Charged(Box::new(charged)), changes: Vec::new() };
+        let charged = Charged { answer: answer.into(), denial: None, replayed: true };
+        return Decision { outcome: Outcome::Charged(charged), changes: Vec::new() };
     }
     if let Err(field) = check_units(request) {
         return refuse(turn, request, Denial::Invalid(field));
@@ -74,8 +74,8 @@ pub(super) fn refuse(turn: &Turn<'_>, request: &ChargingRequest, denial: Denial)
     // Notifications go to their owner alone; they are read by client, so a wrong session does not matter.
     answer.notifications =
         turn.books.pending(&request.client_id).take(turn.settings.notifications_per_answer).cloned().collect();
-    let charged = Charged { answer, denial: Some(denial), replayed: false };
-    Decision { outcome: Outcome::Charged(Box::new(charged)), changes: Vec::new() }
+    let charged = Charged { answer: answer.into(), denial: Some(denial), replayed: false };
+    Decision { outcome: Outcome::Charged(charged), changes: Vec::new() }
 }
 
 /// Each group at most once, and amounts that can be added up.

@@ -95,8 +95,8 @@ pub(super) fn enquire(turn: &Turn<'_>, request: &ChargingRequest, action: Reques
         let overrun = Money::ZERO;
         answer.cost = Some(Cost { currency: account.currency, amount: price, per_minute_rate: None, overrun });
     }
-    let charged = Charged { answer, denial, replayed: false };
-    Decision { outcome: Outcome::Charged(Box::new(charged)), changes: Vec::new() }
+    let charged = Charged { answer: answer.into(), denial, replayed: false };
+    Decision { outcome: Outcome::Charged(charged), changes: Vec::new() }
 }
 
 /// The sheet of an event as if charged: every requested unit used, at the time of the event.

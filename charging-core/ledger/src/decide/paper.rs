@@ -1,5 +1,7 @@
 //! From a finished sheet to answer and changes.
 
+use std::sync::Arc;
+
 use types::charging::{
     ChargingAnswer, ChargingRequest, Cost, FinalUnit, FinalUnitAction, Notification, Operation, ResultCode, Service,
     SessionPhase, UnitAnswer,
@@ -264,14 +266,15 @@ fn written(
 ) -> Decision {
     let fingerprint = turn.fingerprint_of(request);
     let (release_cause, drawn) = (answer.release_cause, answer.drawn.clone());
+    let answer = Arc::new(answer);
     // The log has the answer as the first format knows it, and the rest after it.
-    changes.push(Change::Answered(Box::new(Answered { fingerprint, answer: answer.clone() })));
+    changes.push(Change::Answered(Answered { fingerprint, answer: Arc::clone(&answer) }));
     if release_cause.is_some() || !drawn.is_empty() {
         let (session_id, request_number) = (request.session_id.clone(), request.request_number);
         let detailed = AnswerDetailed { session_id, request_number, release_cause, drawn };
         changes.push(Change::AnswerDetailed(Box::new(detailed)));
     }
-    Decision { outcome: Outcome::Charged(Box::new(Charged { answer, denial, replayed: false })), changes }
+    Decision { outcome: Outcome::Charged(Charged { answer, denial, replayed: false }), changes }
 }
 
 /// What the client has to hear: all that is pending after these changes, oldest first, as much as fits.

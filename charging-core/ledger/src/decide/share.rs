@@ -9,6 +9,7 @@ use types::charging::{ChargingRequest, Service, Units};
 use super::Turn;
 use super::paper::Line;
 use super::sheet::Sheet;
+use crate::few::Few;
 use crate::outcome::Denial;
 use crate::session::measure;
 
@@ -29,18 +30,18 @@ impl Asking {
 
 /// Reserves for what each unit entry asks; groups that ask for nothing keep their grants.
 pub(super) fn grant_all(turn: &Turn<'_>, request: &ChargingRequest, sheet: &mut Sheet<'_>, lines: &mut [Line]) {
-    let mut asking = Vec::with_capacity(lines.len());
+    let mut asking = Few::default();
     for (entry, (unit, line)) in request.units.iter().zip(&*lines).enumerate() {
         if let (Some(draft), Some(requested)) = (line.draft, &unit.requested) {
             asking.push(Asking { entry, draft, requested: requested_amount(turn, sheet.service, requested) });
         }
     }
     for at in 0..sheet.drafts.len() {
-        let asks = asking.iter().any(|one| one.draft == at);
+        let asks = asking.iter().any(|one: &Asking| one.draft == at);
         if asks { sheet.release(at) } else { sheet.hold_again(at) }
     }
-    let share = shared(sheet, &mut asking, request.request_number);
-    for one in &asking {
+    let share = shared(sheet, asking.as_mut_slice(), request.request_number);
+    for one in asking.iter() {
         let most = share.map_or(one.requested, |parts| one.part(parts));
         let grant = sheet.grant(one.draft, one.requested, most, request.request_number);
         let Some(line) = lines.get_mut(one.entry) else { continue };

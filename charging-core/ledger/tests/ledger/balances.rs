@@ -86,7 +86,7 @@ fn example_13_minutes_before_money() {
     desk.expect_bundle(0, 0);
     desk.expect("a", "0.90", "0");
     let copy = desk.charge(&termination("s", 3, 20_000));
-    assert_eq!((copy.answer, copy.replayed), (answer, true), "bit for bit, with what was drawn");
+    assert_eq!((&*copy.answer, copy.replayed), (&answer, true), "bit for bit, with what was drawn");
     assert_eq!(desk.books.drawn(&"s".into()).len(), 2);
     let history = desk.books.balance_history(&key("a"));
     let lines: Vec<_> = history.iter().map(|line| (line.kind, line.amount, line.value)).collect();

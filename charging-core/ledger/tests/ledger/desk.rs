@@ -3,7 +3,7 @@
 
 use ledger::{
     AccountKey, Books, Change, Charged, Command, CreateAccount, Decision, Fingerprint, Outcome, Settings, Transfer,
-    decide, decide_known,
+    decide, decide_known, most_octets, pack,
 };
 use types::charging::{
     ChargingAnswer, ChargingMode, ChargingRequest, NotificationKind, Operation, ResultCode, Service, SubscriberId,
@@ -75,6 +75,9 @@ impl Desk {
         let fingerprint = Fingerprint::of_command(command);
         let known = decide_known(&self.books, &self.tariff, &self.settings, command, fingerprint, self.now);
         assert_eq!(known, decision, "{command:?}");
+        let mut octets = Vec::new();
+        pack(&decision.changes, &mut octets).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(octets.len() <= most_octets(&decision.changes), "{command:?}");
         decision
     }
 
@@ -95,13 +98,13 @@ impl Desk {
 
     pub fn charge(&mut self, request: &ChargingRequest) -> Charged {
         match self.run(&Command::Charge(Box::new(request.clone()))) {
-            Outcome::Charged(charged) => *charged,
+            Outcome::Charged(charged) => charged,
             other => panic!("not an answer: {other:?}"),
         }
     }
 
     pub fn answer(&mut self, request: &ChargingRequest) -> ChargingAnswer {
-        self.charge(request).answer
+        (*self.charge(request).answer).clone()
     }
 
     /// Moves the clock to so many milliseconds after noon.

@@ -146,7 +146,7 @@ fn example_7_lost_answers_and_copies() {
     let mut desk = desk("1.00");
     let first = desk.answer(&initial("s", 30));
     let copy = desk.charge(&types::charging::ChargingRequest { retransmission: true, ..initial("s", 30) });
-    assert_eq!((copy.answer, copy.replayed), (first, true));
+    assert_eq!((&*copy.answer, copy.replayed), (&first, true));
     desk.expect("a", "1.00", "0.30");
     let first = desk.answer(&update("s", 1, 25_000, 30));
     desk.answer(&update("s", 2, 25_000, 30));

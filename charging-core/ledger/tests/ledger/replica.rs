@@ -32,7 +32,9 @@ fn sessions_that_are_over_are_as_good_copied_as_unpacked() {
             replica.books_mut().apply(change).unwrap_or_else(|error| panic!("{cut}: {error}"));
             dropped += u32::from(matches!(change, Change::KeysDropped { .. }));
         }
-        let read: Books = postcard::from_bytes(&packed(&replica)).unwrap_or_else(|error| panic!("{cut}: {error}"));
+        let whole = packed(&replica);
+        assert!(replica.parts().flat_map(|part| packed(&part)).eq(whole.iter().copied()), "{cut}");
+        let read: Books = postcard::from_bytes(&whole).unwrap_or_else(|error| panic!("{cut}: {error}"));
         assert!(read == desk.books, "{cut}");
         read.check().unwrap_or_else(|imbalance| panic!("{cut}: {imbalance}"));
     }

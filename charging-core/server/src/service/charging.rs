@@ -1,6 +1,7 @@
 //! ChargingService: requests one by one or pipelined, and notifications.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use charging_proto::v1::charging_service_server::ChargingService;
 use charging_proto::v1::{
@@ -112,7 +113,7 @@ pub(super) fn answer_of(
     number: u32,
 ) -> Result<ChargingAnswer, CoreError> {
     match decided {
-        Ok(Outcome::Charged(charged)) => Ok(charged.answer),
+        Ok(Outcome::Charged(charged)) => Ok(Arc::unwrap_or_clone(charged.answer)),
         Ok(_) => Ok(ChargingAnswer::refusal(session_id, number, ResultCode::UNABLE_TO_COMPLY)),
         Err(CoreError::TooBusy { .. } | CoreError::DiskFull) => {
             Ok(ChargingAnswer::refusal(session_id, number, ResultCode::TOO_BUSY))

@@ -10,11 +10,11 @@ use crate::pricing::{TariffPricing, question};
 
 /// Touches it; of more than [`ledger::AHEAD`] requests only for the first.
 pub(super) fn look_ahead(books: &Books, pricing: &TariffPricing, requests: &[Request]) {
-    books.look_ahead(charges(requests).map(About::request));
+    let rates = books.look_ahead(charges(requests).map(About::request));
     let (tariffs, now) = (pricing.tariffs.resident(), utc_now());
     // Sessions that another version rates do without: they are few, and soon over.
     let Some(plan) = tariffs.in_force(now, now) else { return };
-    let queries = charges(requests).filter_map(|request| match books.first_rate(&request.session_id) {
+    let queries = charges(requests).zip(rates).filter_map(|(request, rate)| match rate {
         Some(rate) => (rate.plan_version == plan.version().bits()).then(|| question(&rate.query)),
         None => Some(rating::Query {
             service: request.service,

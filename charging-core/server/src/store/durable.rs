@@ -11,6 +11,7 @@ use ledger::{Books, Change, Command, Decision, Pricing, Settings, decide};
 use segment_log::{Error, Log, Position, Storage};
 use types::UtcMs;
 
+use super::pace::Pace;
 use super::schedule::Schedule;
 use super::{CoreError, entry, recovery, snapshot};
 
@@ -90,7 +91,7 @@ impl DurableBooks {
     pub fn snapshot(&mut self) -> Result<(), CoreError> {
         let until = self.log.durable();
         (self.snapshot_at, self.log_octets) = (until, 0);
-        let made = snapshot::make(self.log.storage(), until, &AtomicBool::new(false))?;
+        let made = snapshot::make(self.log.storage(), until, &Pace::hurried(), &AtomicBool::new(false))?;
         if let Some(made) = made {
             self.snapshot_octets = made.octets;
             self.log.truncate_front(made.previous)?;

@@ -15,6 +15,13 @@ pub(super) fn append(octets: &mut Vec<u8>, changes: &[Change]) {
     pack(changes, octets).expect("invariant: changes are plain data");
 }
 
+/// What [`append`] would write.
+pub(super) fn octets_of(changes: &[Change]) -> usize {
+    let mut octets = Vec::new();
+    append(&mut octets, changes);
+    octets.len()
+}
+
 pub(crate) fn decode(position: u64, payload: &[u8]) -> Result<Vec<Change>, CoreError> {
     let fault = |reason: String| CoreError::Entry { position, reason };
     match payload.split_first() {

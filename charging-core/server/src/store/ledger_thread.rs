@@ -12,7 +12,8 @@ use segment_log::Position;
 use tracing::{error, info, warn};
 use types::UtcMs;
 
-use super::schedule::Schedule;
+use super::pace::Pace;
+use super::schedule::{Schedule, Wanted};
 use super::tariff_notices::TariffNotices;
 use super::writer::{self, Batch, Word, Writer};
 use super::{CoreError, Decided, Request, ahead, durable, snapshot};
@@ -29,14 +30,20 @@ pub(super) struct LedgerThread {
     pub(super) schedule: Schedule,
     /// What the last snapshot takes.
     pub(super) snapshot_octets: Arc<AtomicU64>,
-    /// The thread that makes one.
-    pub(super) snapshot: Option<JoinHandle<()>>,
+    /// The one that is made, or was made last.
+    pub(super) snapshot: Option<Making>,
     pub(super) stopping: Arc<AtomicBool>,
     /// When the disk last had no room.
     pub(super) full_since: Option<Instant>,
     pub(super) keys_swept: Option<Instant>,
     pub(super) requests: SyncSender<Request>,
     pub(super) figures: Figures,
+}
+
+/// A snapshot in the making.
+pub(super) struct Making {
+    thread: JoinHandle<()>,
+    pace: Arc<Pace>,
 }
 
 /// The metrics of the ledger, found once.
@@ -107,7 +114,7 @@ impl LedgerThread {
         self.writer.flush();
         if let Some(snapshot) = self.snapshot.take() {
             // Whoever opens this directory next must not meet it.
-            drop(snapshot.join());
+            drop(snapshot.thread.join());
         }
         info!(records = self.writer.durable().index(), "ledger stopped");
         std::mem::forget(aborts);
@@ -164,14 +171,14 @@ impl LedgerThread {
                 if self.is_full() {
                     return Err(CoreError::DiskFull);
                 }
-                let Some(octets) = batch.add(&decision.changes)? else {
-                    // Should there be no room for the batch, this command is decided again without it.
+                let Some(room) = batch.room_for(&decision.changes)? else {
+                    // Should there be no room for the batch on the disk, this command is decided again without it.
                     self.commit(batch);
                     continue;
                 };
-                self.schedule.log_octets += octets;
                 let applied = self.books.apply_all(&decision.changes);
                 applied.expect("invariant: what was decided on the books applies to them");
+                batch.add(decision.changes, room);
             }
             batch.commands += 1;
             return Ok(decision.outcome);
@@ -271,21 +278,23 @@ impl LedgerThread {
 
     fn consider_snapshot(&mut self) {
         let until = self.writer.durable();
+        self.schedule.log_octets += self.writer.take_octets();
         let octets = self.snapshot_octets.load(Ordering::Relaxed);
-        if !self.schedule.is_due(until, octets) || self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return;
-        }
-        let hurry = self.schedule.is_late(until, octets);
+        let making = self.snapshot.as_ref().filter(|making| !making.thread.is_finished());
+        let pace = match (self.schedule.wants(until, octets, making.is_some()), making) {
+            (Wanted::Snapshot, _) => Arc::new(Pace::default()),
+            (Wanted::Urgent, _) => Arc::new(Pace::hurried()),
+            (Wanted::Hurry, Some(making)) => return making.pace.hurry(),
+            (Wanted::Nothing | Wanted::Hurry, _) => return,
+        };
         // Also if it fails: tried again after as much, not after each batch.
         self.schedule.begin(until);
         let (storage, requests) = (Arc::clone(self.writer.storage()), self.requests.clone());
         let (stopping, octets) = (Arc::clone(&self.stopping), Arc::clone(&self.snapshot_octets));
-        let made = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-            if !hurry {
-                stand_back();
-            }
+        let paced = Arc::clone(&pace);
+        let made = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
             let begun = Instant::now();
-            match snapshot::make(&storage, until, &stopping) {
+            match snapshot::make(&storage, until, &paced, &stopping) {
                 Ok(Some(made)) => {
                     octets.store(made.octets, Ordering::Relaxed);
                     counter!(names::SNAPSHOTS, "result" => "ok").increment(1);
@@ -303,17 +312,9 @@ impl LedgerThread {
             }
         });
         match made {
-            Ok(thread) => self.snapshot = Some(thread),
+            Ok(thread) => self.snapshot = Some(Making { thread, pace }),
             Err(error) => warn!(%error, "no thread for a snapshot"),
         }
-    }
-}
-
-/// Lets this thread have a processor only where the ledger and who asks it leave one; a tenth of one it always gets.
-fn stand_back() {
-    // Of the thread alone: process 0 is the calling thread here.
-    if let Err(error) = rustix::process::setpriority_process(None, SNAPSHOT_NICE) {
-        warn!(%error, "the snapshot is made at the priority of the ledger");
     }
 }
 
@@ -366,8 +367,6 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// Weighs about a tenth of a thread that does not stand back.
-const SNAPSHOT_NICE: i32 = 10;
 /// How often in a row requests are taken, [`AHEAD`] of them at most each time.
 const TURNS: usize = 128;
 const KEYS_SWEPT_EVERY: Duration = Duration::from_secs(60);

@@ -10,6 +10,7 @@ mod durable;
 pub(crate) mod entry;
 mod hub;
 mod ledger_thread;
+mod pace;
 mod recovery;
 mod reply;
 mod schedule;

@@ -4,7 +4,7 @@
 
 use segment_log::Position;
 
-/// What the ledger's thread knows of snapshots. Octets that were decided count, durable or not: they are few.
+/// What the ledger's thread knows of snapshots. Octets count once they are durable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
     /// Fewest records between two snapshots.
@@ -23,9 +23,16 @@ impl Schedule {
         self.has(1, durable, snapshot_octets)
     }
 
-    /// True when there is so much that one must be made soon: the last one took long, because there was much else to do.
-    pub(super) fn is_late(&self, durable: Position, snapshot_octets: u64) -> bool {
-        self.has(LATE, durable, snapshot_octets)
+    /// What to do about snapshots at `durable`, after one of `snapshot_octets` and while one `is_made` or not.
+    pub(super) fn wants(&self, durable: Position, snapshot_octets: u64, is_made: bool) -> Wanted {
+        // So much that one must be made soon: there was much else to do.
+        let late = self.has(LATE, durable, snapshot_octets);
+        match is_made {
+            true if late => Wanted::Hurry,
+            false if late => Wanted::Urgent,
+            false if self.is_due(durable, snapshot_octets) => Wanted::Snapshot,
+            _ => Wanted::Nothing,
+        }
     }
 
     /// One is made at `durable`. Should it fail, the next one is due after as much again.
@@ -46,6 +53,18 @@ impl Schedule {
     }
 }
 
+/// What is to be done about snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    /// One that stands back behind everything else.
+    Snapshot,
+    /// One that does not.
+    Urgent,
+    /// The one in the making stands back no longer.
+    Hurry,
+}
+
 /// Times what makes a snapshot due.
 const LATE: u64 = 2;
 
@@ -56,23 +75,24 @@ mod tests {
     #[test]
     fn the_distance_grows_with_the_snapshot_and_never_falls_below_the_records() {
         let rows = [
-            // records, octets of the log; percent, octets of the snapshot; due, late
-            (99, 1_000_000, 100, 0, false, false),
-            (100, 0, 100, 0, true, false),
-            (200, 0, 100, 0, true, true),
-            (100, 9_999, 100, 10_000, false, false),
-            (1_000, 10_000, 100, 10_000, true, false),
-            (199, 20_000, 100, 10_000, true, false),
-            (200, 20_000, 100, 10_000, true, true),
-            (1_000, 20_000, 300, 10_000, false, false),
-            (1_000, 30_000, 300, 10_000, true, false),
-            (1_000, 0, 0, 10_000, true, true),
+            // records, octets of the log; percent, octets of the snapshot; wanted, and while one is made
+            (99, 1_000_000, 100, 0, Wanted::Nothing, Wanted::Nothing),
+            (100, 0, 100, 0, Wanted::Snapshot, Wanted::Nothing),
+            (200, 0, 100, 0, Wanted::Urgent, Wanted::Hurry),
+            (100, 9_999, 100, 10_000, Wanted::Nothing, Wanted::Nothing),
+            (1_000, 10_000, 100, 10_000, Wanted::Snapshot, Wanted::Nothing),
+            (199, 20_000, 100, 10_000, Wanted::Snapshot, Wanted::Nothing),
+            (200, 20_000, 100, 10_000, Wanted::Urgent, Wanted::Hurry),
+            (1_000, 20_000, 300, 10_000, Wanted::Nothing, Wanted::Nothing),
+            (1_000, 30_000, 300, 10_000, Wanted::Snapshot, Wanted::Nothing),
+            (1_000, 0, 0, 10_000, Wanted::Urgent, Wanted::Hurry),
         ];
-        for (records, log_octets, percent, snapshot_octets, due, late) in rows {
+        for (records, log_octets, percent, snapshot_octets, wanted, meanwhile) in rows {
             let schedule = Schedule { records: 100, percent, at: Position::new(7), log_octets };
             let durable = Position::new(7 + records);
-            let found = (schedule.is_due(durable, snapshot_octets), schedule.is_late(durable, snapshot_octets));
-            assert_eq!(found, (due, late), "{records} {log_octets} {percent} {snapshot_octets}");
+            let found = [false, true].map(|is_made| schedule.wants(durable, snapshot_octets, is_made));
+            assert_eq!(found, [wanted, meanwhile], "{records} {log_octets} {percent} {snapshot_octets}");
+            assert_eq!(schedule.is_due(durable, snapshot_octets), wanted != Wanted::Nothing);
         }
         let mut schedule = Schedule { records: 100, percent: 100, at: Position::ZERO, log_octets: 5_000 };
         schedule.begin(Position::new(300));

@@ -1,7 +1,7 @@
 //! Snapshots: the books at a position, so that the log before it can go.
 //!
-//! Made by a thread of their own from the files alone (the last snapshot and the log behind it), so that the ledger
-//! never waits for one. Costs a second copy of the books in memory while it runs; sessions that are over and of which the log says
+//! Made by threads of their own from the files alone (the last snapshot and the log behind it), so that the ledger
+//! never waits for one, and step by step, at a [`Pace`]. Costs a second copy of the books in memory while it runs; sessions that are over and of which the log says
 //! nothing are copied from file to file as they are.
 //!
 //! The last two are kept, and the log reaches back to the older one: a newest snapshot that the disk has damaged costs a
@@ -15,6 +15,7 @@ use segment_log::{CorruptPolicy, Error, Operation, Position, Reader, Storage, re
 use serde::Deserialize;
 use tracing::error;
 
+use super::pace::Pace;
 use super::{CoreError, entry, recovery};
 
 pub(crate) const NEWEST: &str = "books";
@@ -142,45 +143,44 @@ pub(super) struct Made {
     pub(super) octets: u64,
 }
 
-/// Makes a snapshot of everything durable before `until`. `None` when `stopping` was set before it was written.
+/// Makes a snapshot of everything durable before `until`, in steps. `None` when `stopping` was set before it was written.
 pub(super) fn make(
     storage: &Arc<dyn Storage>,
     until: Position,
+    pace: &Pace,
     stopping: &AtomicBool,
 ) -> Result<Option<Made>, CoreError> {
-    let found = find(&**storage)?;
+    let found = pace.step(|| find(&**storage))??;
     let (from, mut replica) = match &found {
-        Some(found) => decode::<Replica<'_>>(&**storage, found)?,
+        Some(found) => pace.step(|| decode::<Replica<'_>>(&**storage, found))??,
         None => (Position::ZERO, Replica::default()),
     };
     let mut room = found.as_ref().map_or(0, |found| octets_of(&found.content));
     let mut reader = Reader::on(Arc::clone(storage), from, CorruptPolicy::Refuse);
     let mut at = from;
-    let mut some = recovery::Chunk::with_capacity(AHEAD);
-    while at < until
-        && let Some(record) = reader.read_next()?
-    {
+    while at < until {
         if stopping.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let position = record.position.index();
-        room += octets_of(record.payload);
-        some.push((position, entry::decode(position, record.payload)?));
-        at = record.position.next();
-        if some.len() >= AHEAD {
-            apply(&mut replica, &some)?;
-            some.clear();
+        let end = Position::new(at.index().saturating_add(STEP_RECORDS).min(until.index()));
+        let (reached, octets) = pace.step(|| replay(&mut replica, &mut reader, at, end))??;
+        room += octets;
+        if reached == at {
+            break;
         }
+        at = reached;
     }
-    apply(&mut replica, &some)?;
     let fault = |error: ledger::PackError| CoreError::Snapshot { reason: error.to_string() };
     // All the room at once, as far as it can be told: growing would copy everything again and again.
     let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     content.push(VERSION);
-    pack(&(at.index(), &replica), &mut content).map_err(fault)?;
-    drop(replica);
+    pack(&at.index(), &mut content).map_err(fault)?;
+    for part in replica.parts() {
+        pace.step(|| pack(&part, &mut content))?.map_err(fault)?;
+    }
+    pace.step(|| drop(replica))?;
     let is_newest = found.is_some_and(|found| found.name == NEWEST);
-    write_snapshot(&**storage, NEXT, &content)?;
+    pace.step(|| write_snapshot(&**storage, NEXT, &content))??;
     let rename = |from: &str, to: &str| {
         let failed = |source: std::io::Error| Error::Io {
             operation: Operation::Rename,
@@ -202,12 +202,40 @@ pub(super) fn make(
     Ok(Some(Made { at, previous: from, octets: octets_of(&content) }))
 }
 
+/// Applies the log from `at` up to `end`; how far it got, and what was read in octets.
+fn replay(
+    replica: &mut Replica<'_>,
+    reader: &mut Reader,
+    mut at: Position,
+    end: Position,
+) -> Result<(Position, u64), CoreError> {
+    let mut octets = 0;
+    let mut some = recovery::Chunk::with_capacity(AHEAD);
+    while at < end
+        && let Some(record) = reader.read_next()?
+    {
+        let position = record.position.index();
+        octets += octets_of(record.payload);
+        some.push((position, entry::decode(position, record.payload)?));
+        at = record.position.next();
+        if some.len() >= AHEAD {
+            apply(replica, &some)?;
+            some.clear();
+        }
+    }
+    apply(replica, &some)?;
+    Ok((at, octets))
+}
+
 fn apply(replica: &mut Replica<'_>, entries: &[(u64, Vec<Change>)]) -> Result<(), CoreError> {
     for (position, changes) in entries {
         replica.announce(changes).map_err(|reason| CoreError::Entry { position: *position, reason })?;
     }
     recovery::apply(replica.books_mut(), entries)
 }
+
+/// Of the log, applied in one step: some tenths of a second of a processor.
+const STEP_RECORDS: u64 = 1 << 16;
 
 /// What content takes.
 pub(crate) fn octets_of(content: &[u8]) -> u64 {

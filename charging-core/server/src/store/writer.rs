@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger::{Change, Command, Outcome};
+use ledger::{Change, Command, Outcome, most_octets};
 use metrics::{Histogram, counter, histogram};
 use segment_log::{Error, FRAME_HEADER_BYTES, Log, MAX_RECORD_BYTES, Options, Position, Storage};
 use tracing::{error, warn};
@@ -19,45 +19,50 @@ use types::charging::Notification;
 
 use super::hub::{self, Hub};
 use super::ledger_thread::{AbortOnPanic, f64_of, stop_process};
+use super::snapshot::octets_of;
 use super::{CoreError, Decided, Reply, Request, entry};
 use crate::metric::names;
 
 /// What waits for one commit.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// Entries, one behind the other, and where each ends.
-    entries: Vec<u8>,
-    ends: Vec<usize>,
+    /// The changes of each decision, for one entry of the log each. Packed by the log's thread, which has the time.
+    decided: Vec<Vec<Change>>,
+    /// What those entries take at most, in octets.
+    room: usize,
     outcomes: Vec<(Reply, Decided)>,
-    /// Let go of by the log's thread, which has the time.
+    /// Let go of by that thread, too.
     commands_done: Vec<Command>,
-    notices: Vec<(ClientId, Notification)>,
     /// Decided commands.
     pub(super) commands: u32,
 }
 
+/// What an entry takes at most, in octets.
+pub(super) struct Room(usize);
+
 impl Batch {
-    /// Adds the changes of one decision, and says what they take; `None`: there is no room for them, commit first.
+    /// The room that the changes of one decision take; `None`: there is none for them, commit first.
     ///
     /// # Errors
     /// When they would never fit.
-    pub(super) fn add(&mut self, changes: &[Change]) -> Result<Option<u64>, CoreError> {
-        let before = self.entries.len();
-        entry::append(&mut self.entries, changes);
-        let bytes = self.entries.len() - before;
-        let limit = Options::default().max_batch_bytes;
-        let fits = self.entries.len() + (self.ends.len() + 1) * FRAME_HEADER_BYTES <= limit;
-        if bytes > MAX_RECORD_BYTES || !fits {
-            self.entries.truncate(before);
-            let too_long = bytes > MAX_RECORD_BYTES || self.ends.is_empty();
-            return if too_long { Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES }) } else { Ok(None) };
+    pub(super) fn room_for(&self, changes: &[Change]) -> Result<Option<Room>, CoreError> {
+        let most = most_octets(changes);
+        if most > MAX_RECORD_BYTES {
+            let bytes = entry::octets_of(changes);
+            if bytes > MAX_RECORD_BYTES {
+                return Err(CoreError::TooLarge { bytes, limit: MAX_RECORD_BYTES });
+            }
         }
-        self.ends.push(self.entries.len());
-        self.notices.extend(changes.iter().filter_map(|change| match change {
-            Change::Notified { client_id, notification } => Some((client_id.clone(), notification.clone())),
-            _ => None,
-        }));
-        Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
+        let room = most + FRAME_HEADER_BYTES;
+        // Alone they fit, however much was told.
+        let fits = self.decided.is_empty() || self.room + room <= Options::default().max_batch_bytes;
+        Ok(fits.then_some(Room(room)))
+    }
+
+    /// Adds the changes of one decision.
+    pub(super) fn add(&mut self, changes: Vec<Change>, room: Room) {
+        self.room += room.0;
+        self.decided.push(changes);
     }
 
     pub(super) fn answer(&mut self, reply: Reply, outcome: Decided, command: Command) {
@@ -77,7 +82,7 @@ impl Batch {
 
     /// Nothing to store, and nobody to answer.
     pub(super) fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.outcomes.is_empty() && self.commands == 0
+        self.decided.is_empty() && self.outcomes.is_empty() && self.commands == 0
     }
 
     /// Tells everybody that there was no room.
@@ -89,13 +94,10 @@ impl Batch {
     }
 
     fn clear(&mut self) {
-        self.entries.clear();
-        // Few are so large.
-        self.entries.shrink_to(USUAL_OCTETS);
-        self.ends.clear();
+        self.decided.clear();
+        self.room = 0;
         self.outcomes.clear();
         self.commands_done.clear();
-        self.notices.clear();
         self.commands = 0;
     }
 }
@@ -121,6 +123,8 @@ enum Work {
 struct Shared {
     log: Mutex<Log>,
     durable: AtomicU64,
+    /// What entries took since that was last asked.
+    octets: AtomicU64,
     /// Batches that are not answered yet.
     unanswered: AtomicUsize,
     /// There was no room for a batch, and the ledger does not know yet.
@@ -143,6 +147,7 @@ impl Writer {
         let storage = Arc::clone(log.storage());
         let shared = Arc::new(Shared {
             durable: AtomicU64::new(log.durable().index()),
+            octets: AtomicU64::new(0),
             log: Mutex::new(log),
             unanswered: AtomicUsize::new(0),
             refusing: AtomicBool::new(false),
@@ -154,6 +159,7 @@ impl Writer {
             hub: Hub::default(),
             wake,
             emptied,
+            entries: Entries::default(),
             batches: histogram!(names::BATCH),
             seconds: histogram!(names::COMMIT_SECONDS),
         };
@@ -210,6 +216,11 @@ impl Writer {
         Position::new(self.shared.durable.load(Ordering::Acquire))
     }
 
+    /// What was written to the log since this was last asked, in octets.
+    pub(super) fn take_octets(&self) -> u64 {
+        self.shared.octets.swap(0, Ordering::Relaxed)
+    }
+
     pub(super) fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
     }
@@ -246,6 +257,7 @@ struct Thread {
     hub: Hub,
     wake: SyncSender<Request>,
     emptied: SyncSender<Batch>,
+    entries: Entries,
     batches: Histogram,
     seconds: Histogram,
 }
@@ -289,34 +301,35 @@ impl Thread {
 
     /// False: there is no room on the disk, and nothing of the batch is on it.
     fn commit(&mut self, batch: &mut Batch) -> bool {
-        if !batch.ends.is_empty() && !self.write(batch) {
+        if !batch.decided.is_empty() && !self.write(batch) {
             return false;
         }
         if batch.commands > 0 {
             self.batches.record(f64_of(batch.commands));
         }
+        // Before anybody is told: who has an answer alone need not copy it.
+        let notices: Vec<_> = batch.decided.drain(..).flatten().filter_map(notice).collect();
         Reply::tell_all(batch.outcomes.drain(..));
-        for (client_id, notification) in batch.notices.drain(..) {
-            self.hub.publish(&client_id, &notification);
+        for (client_id, notification) in &notices {
+            self.hub.publish(client_id, notification);
         }
         batch.clear();
         true
     }
 
-    fn write(&self, batch: &Batch) -> bool {
+    fn write(&mut self, batch: &Batch) -> bool {
         let begun = Instant::now();
+        self.entries.pack(&batch.decided);
         let mut log = self.shared.log();
-        let mut from = 0;
-        for end in &batch.ends {
-            let entry = batch.entries.get(from..*end).unwrap_or_default();
+        for entry in self.entries.iter() {
             if let Err(error) = log.append(entry) {
                 stop_process(&error);
             }
-            from = *end;
         }
         match log.commit() {
             Ok(durable) => {
                 self.shared.durable.store(durable.index(), Ordering::Release);
+                self.shared.octets.fetch_add(octets_of(&self.entries.octets), Ordering::Relaxed);
                 self.seconds.record(begun.elapsed());
                 true
             }
@@ -327,6 +340,41 @@ impl Thread {
             }
             Err(error) => stop_process(&error),
         }
+    }
+}
+
+/// What a client must be told, of a change that is durable.
+fn notice(change: Change) -> Option<(ClientId, Notification)> {
+    match change {
+        Change::Notified { client_id, notification } => Some((client_id, notification)),
+        _ => None,
+    }
+}
+
+/// Entries as they are written, one behind the other.
+#[derive(Default)]
+struct Entries {
+    octets: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Entries {
+    /// Replaces what there was.
+    fn pack(&mut self, decided: &[Vec<Change>]) {
+        self.octets.clear();
+        // Few are so large.
+        self.octets.shrink_to(USUAL_OCTETS);
+        self.ends.clear();
+        for changes in decided {
+            entry::append(&mut self.octets, changes);
+            self.ends.push(self.octets.len());
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(from, end)| self.octets.get(from..*end).unwrap_or_default())
     }
 }
 

@@ -212,7 +212,7 @@ pub fn termination(account: &str, session: &str, number: u32, used: u64) -> Char
 
 pub async fn charge(core: &Core, request: ChargingRequest) -> ChargingAnswer {
     match core.decide(Command::Charge(Box::new(request))).await.expect("decided") {
-        Outcome::Charged(charged) => charged.answer,
+        Outcome::Charged(charged) => std::sync::Arc::unwrap_or_clone(charged.answer),
         other => panic!("{other:?}"),
     }
 }
